@@ -1,0 +1,1 @@
+"""How work moves: receive → claim → pack → predict → judge → record → settle. No model runtime, no web framework."""

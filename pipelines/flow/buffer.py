@@ -1,0 +1,77 @@
+"""The waiting room between intake and device: thread-safe around the packer, and where `max_delay_ms` is kept."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from pipelines.clock import Clock
+from pipelines.flow.item import Item
+from pipelines.flow.packing import Packer
+
+
+class Batch(Struct, frozen=True):
+    items: list[Item]
+    alone: bool
+    """A suspect: nothing else is started until its verdict is recorded."""
+
+
+class Wait(Struct, frozen=True):
+    """Nothing may go yet."""
+
+    seconds: float | None
+    """When to look again at the latest; None: when something arrives."""
+    for_quiet: bool = False
+    """A suspect is next: it waits until every earlier verdict is recorded."""
+
+
+class Buffer:
+    def __init__(self, clock: Clock, ceiling: Callable[[Item], int | None] = lambda item: None) -> None:
+        self._clock = clock
+        self._ceiling = ceiling
+        self._packer = Packer()
+        self._changed = threading.Condition()
+        self.arrivals = 0
+
+    def __len__(self) -> int:
+        return len(self._packer)
+
+    def put(self, items: Sequence[Item]) -> None:
+        with self._changed:
+            self._packer.add(items)
+            self.arrivals += 1
+            self._changed.notify_all()
+
+    def take(self, quiet: bool) -> Batch | Wait:
+        """The next batch. `quiet`: nothing is running and every verdict is recorded."""
+        with self._changed:
+            lead = self._packer.lead()
+            if lead is None:
+                return Wait(None)
+            if lead.claim.suspect:
+                return Batch(self._packer.pop(lead), alone=True) if quiet else Wait(None, for_quiet=True)
+            left = self._delay_left(lead)
+            if left > 0:
+                return Wait(left)
+            return Batch(self._packer.pop(lead, self._ceiling(lead)), alone=False)
+
+    def drop(self, unwanted: Callable[[Item], bool]) -> list[Item]:
+        with self._changed:
+            return self._packer.drop(unwanted)
+
+    def wait(self, seen: int, timeout: float) -> None:
+        """Until more than `seen` arrivals were counted (see `arrivals`), so that none is missed in between."""
+        with self._changed:
+            if self.arrivals == seen:
+                self._changed.wait(timeout)
+
+    def wake(self) -> None:
+        with self._changed:
+            self.arrivals += 1
+            self._changed.notify_all()
+
+    def _delay_left(self, lead: Item) -> float:
+        batching = lead.served.batching
+        if batching.max_delay_ms <= 0 or self._packer.waiting_with(lead) >= batching.max_batch_size:
+            return 0.0
+        return lead.arrived + batching.max_delay_ms / 1000 - self._clock.monotonic()

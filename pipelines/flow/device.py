@@ -1,0 +1,143 @@
+"""The device's side: take a batch, count its start, run it, judge it, hand the verdicts on."""
+
+import threading
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from pipelines.clock import Clock
+from pipelines.flow.breaker import Breaker
+from pipelines.flow.buffer import Batch, Buffer, Wait
+from pipelines.flow.ceilings import Ceilings
+from pipelines.flow.intake import prepare
+from pipelines.flow.isolation import Predict, isolate
+from pipelines.flow.item import Item
+from pipelines.flow.judging import Judge
+from pipelines.flow.observer import Observer
+from pipelines.flow.outbox import Entry, Outbox
+from pipelines.flow.served import Served
+from pipelines.ports import Tensors
+from pipelines.store.port import Store
+from schemas.reasons import Reason
+from schemas.verdicts import Release, Verdict
+
+
+class Running(Struct, frozen=True):
+    """What the device is busy with: the watchdog goes by it."""
+
+    items: list[Item]
+    since: float
+    """Monotonic; of the model run that is under way, not of the whole isolation."""
+
+
+class Device:
+    """One device, used by one thread. `step` never waits for work, but for the model."""
+
+    def __init__(
+        self, store: Store, buffer: Buffer, outbox: Outbox, judge: Judge, breaker: Breaker, ceilings: Ceilings, clock: Clock,
+        observer: Observer,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._buffer = buffer
+        self._outbox = outbox
+        self._judge = judge
+        self._breaker = breaker
+        self._ceilings = ceilings
+        self._clock = clock
+        self._observer = observer
+        self._next: Batch | None = None
+        self._handing_over = threading.Lock()
+        self._abandoned = False
+        self.running: Running | None = None
+
+    def step(self) -> Wait | None:
+        """Run the next batch; None when one ran. Raises `StoreAway` with the batch kept for the next step."""
+        if self._next is None:
+            choice = self._buffer.take(self._outbox.quiet())
+            if isinstance(choice, Wait):
+                return choice
+            self._next = choice
+        batch = self._next
+        if not self._breaker_is_open(batch):
+            started = self._start(batch.items)
+            self._next = None
+            if started:
+                self._run(started)
+        self._next = None
+        return None
+
+    def abandon(self) -> Running | None:
+        """The model hangs: whatever it still answers is ignored from now on. Returns what it was busy with."""
+        with self._handing_over:
+            self._abandoned = True
+            return self.running
+
+    def release_next(self) -> None:
+        """Drain: a batch that was taken and could not be started goes back."""
+        if self._next is not None:
+            self._outbox.put([Entry(item.delivery, Release()) for item in self._next.items])
+            self._next = None
+
+    def _breaker_is_open(self, batch: Batch) -> bool:
+        lead = batch.items[0]
+        left = self._breaker.pause_left(lead.claim.model, lead.claim.version)
+        if left <= 0:
+            return False
+        waiting = self._buffer.drop(lambda item: item.served is lead.served)
+        self._outbox.put([Entry(item.delivery, Release(left)) for item in (*batch.items, *waiting)])
+        return True
+
+    def _start(self, items: Sequence[Item]) -> list[Item]:
+        """Count the start; those that may run. The others were canceled, expired, or are another worker's by now."""
+        may_run = set(self._store.start([item.claim for item in items]))
+        if len(may_run) == len(items):
+            return list(items)
+        self._outbox.put(
+            [Entry(item.delivery, Release(), record=False) for item in items if item.claim.seq not in may_run]
+        )
+        return [item for item in items if item.claim.seq in may_run]
+
+    def _run(self, items: list[Item]) -> None:
+        served = items[0].served
+        if items[0].prepared is None:  # lost twice in a row: decoded only now, alone, after its start was counted
+            items, refused = prepare(served, items)
+            self._outbox.put([Entry(item.delivery, verdict) for item, verdict in refused])
+            if not items:
+                return
+        began = self._clock.monotonic()
+        outcomes = isolate(
+            self._watched(served, items),
+            [item.prepared.tensors for item in items if item.prepared is not None],
+            on_ceiling=lambda size: self._ceilings.learn(items[0].group, size),
+        )
+        verdicts = self._judge.outcomes(served, items, outcomes)
+        self._observer.batch(served.name, served.version, len(items), self._clock.monotonic() - began)
+        self._hand_over(served, items, verdicts)
+
+    def _watched(self, served: Served, items: list[Item]) -> Predict:
+        def predict(inputs: Sequence[Tensors]) -> list[Tensors]:
+            self.running = Running(items, self._clock.monotonic())
+            return served.predict(inputs)
+
+        return predict
+
+    def _hand_over(self, served: Served, items: Sequence[Item], verdicts: Sequence[Verdict]) -> None:
+        with self._handing_over:
+            self.running = None
+            if self._abandoned:
+                return
+            self._outbox.put([Entry(item.delivery, verdict) for item, verdict in zip(items, verdicts, strict=True)])
+        if self._breaker.note(served.name, served.version, verdicts):
+            pause = self._breaker.pause_left(served.name, served.version)
+            self._observer.trouble(
+                f"model {served.name} version {served.version} fails everything: paused for {pause:.0f} s"
+            )
+
+
+def timed_out(running: Running, judge: Judge) -> list[Entry]:
+    """The verdicts of a run that hangs: an item alone is charged, company goes back to run alone."""
+    if len(running.items) > 1:
+        return [Entry(item.delivery, Release(suspect=True)) for item in running.items]
+    item = running.items[0]
+    error = f"the model ran longer than limits.timeout_s ({item.served.limits.timeout_s:g} s) on this item alone"
+    return [Entry(item.delivery, judge.failure(item.claim, item.served.limits, Reason.TIMEOUT, error))]

@@ -1,0 +1,32 @@
+"""What this worker holds under lease: waiting and running alike. The heartbeat goes by it."""
+
+import threading
+from collections.abc import Iterable, Sequence
+
+from pipelines.flow.item import Item
+
+
+class Held:
+    """Thread-safe."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, Item] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, items: Sequence[Item]) -> None:
+        with self._lock:
+            for item in items:
+                self._items[item.claim.seq] = item
+
+    def remove(self, seqs: Iterable[int]) -> None:
+        with self._lock:
+            for seq in seqs:
+                self._items.pop(seq, None)
+
+    def since(self, arrived_before: float) -> list[Item]:
+        """Those that arrived before this and still have a lease."""
+        with self._lock:
+            return [item for item in self._items.values() if item.arrived <= arrived_before and not item.lost]

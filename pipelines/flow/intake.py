@@ -1,0 +1,128 @@
+"""Intake: receive, claim, decode. What cannot run here gets its verdict here; the rest waits in the buffer."""
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+import msgspec
+
+from pipelines.clock import Clock
+from pipelines.flow.buffer import Buffer
+from pipelines.flow.credits import Credits
+from pipelines.flow.held import Held
+from pipelines.flow.item import Item
+from pipelines.flow.judging import crashed
+from pipelines.flow.observer import Observer
+from pipelines.flow.outbox import Entry, Outbox
+from pipelines.flow.served import Fleet, Served
+from pipelines.ports import Delivery, InvalidInput, Queue
+from pipelines.store.port import Store
+from schemas.reasons import Reason
+from schemas.verdicts import Dead, Release, Verdict
+
+NOT_SERVED_DELAY_S = 30.0
+"""A version that this worker cannot run goes back for this long: another worker may, or this one after a deploy."""
+LOST_IN_A_ROW = 2
+"""After so many lost claims an item is decoded only once started: decoding itself may be what kills the worker."""
+
+
+class Intake:
+    def __init__(
+        self, queue: Queue, store: Store, fleet: Fleet, buffer: Buffer, outbox: Outbox, held: Held, credits: Credits,
+        clock: Clock, observer: Observer, lease: float,
+    ) -> None:  # fmt: skip
+        self._queue = queue
+        self._store = store
+        self._fleet = fleet
+        self._buffer = buffer
+        self._outbox = outbox
+        self._held = held
+        self._credits = credits
+        self._clock = clock
+        self._observer = observer
+        self._lease = lease
+        self._orders = count()
+
+    def step(self) -> int:
+        """Take in as much as there is credit for; how many deliveries came. Raises `StoreAway`."""
+        room = self._credits.room()
+        if room <= 0:
+            return 0
+        deliveries = self._queue.receive(room)
+        if not deliveries:
+            return 0
+        claimed = self._claim(deliveries)
+        self._credits.take(len(deliveries), sum(len(d.claim.inputs) for d in claimed if d.claim is not None))
+        self._admit(claimed)
+        return len(deliveries)
+
+    def _claim(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Those whose rows are ours now; the others are settled."""
+        if deliveries[0].message is None:  # the store queue: receive was the claim
+            return list(deliveries)
+        messages = [delivery.message for delivery in deliveries if delivery.message is not None]
+        claims, refused = self._store.claim(messages, self._fleet.models, self._lease)
+        by_id = {claim.id: claim for claim in claims}
+        delays = {refusal.id: refusal.delay for refusal in refused}
+        ours, others = [], []
+        for delivery in deliveries:
+            assert delivery.message is not None
+            claim = by_id.pop(delivery.message.id, None)  # a second message of the same row is settled
+            if claim is not None:
+                ours.append(msgspec.structs.replace(delivery, claim=claim))
+            else:
+                others.append(Entry(delivery, Release(delays.get(delivery.message.id, 0.0)), record=False))
+        self._outbox.put(others)
+        return ours
+
+    def _admit(self, deliveries: Sequence[Delivery]) -> None:
+        now = self._clock.monotonic()
+        by_served: dict[int, tuple[Served, list[Item]]] = {}
+        verdicts: list[Entry] = []
+        every: list[Item] = []
+        for delivery in deliveries:
+            claim = delivery.claim
+            assert claim is not None
+            served = self._fleet.find(claim.model, claim.version)
+            if served is None:
+                verdicts.append(Entry(delivery, Release(NOT_SERVED_DELAY_S)))
+                continue
+            item = Item(delivery, claim, served, now, next(self._orders))
+            every.append(item)
+            by_served.setdefault(id(served), (served, []))[1].append(item)
+        self._observer.claimed([item.claim for item in every], 0.0)
+        self._held.add(every)
+        for served, items in by_served.values():
+            verdicts += self._sort_out(served, items)
+        self._outbox.put(verdicts)
+
+    def _sort_out(self, served: Served, items: Sequence[Item]) -> Iterable[Entry]:
+        """Decode and hand on; the verdicts of those that cannot run."""
+        verdicts: list[tuple[Item, Verdict]] = []
+        for_now = [item for item in items if item.claim.starts == 0 and item.claim.lost < LOST_IN_A_ROW]
+        waiting: list[Item] = []
+        if len(for_now) < len(items):
+            for item in items:
+                dead = crashed(item.claim, served.limits) if item.claim.suspect else None
+                if dead is not None:
+                    verdicts.append((item, dead))
+                elif item.claim.lost >= LOST_IN_A_ROW:
+                    waiting.append(item)
+                elif item.claim.starts > 0:
+                    for_now.append(item)
+        ready, refused = prepare(served, for_now)
+        self._buffer.put([*waiting, *ready] if waiting else ready)
+        return [Entry(item.delivery, verdict) for item, verdict in (*verdicts, *refused)]
+
+
+def prepare(served: Served, items: Sequence[Item]) -> tuple[list[Item], list[tuple[Item, Verdict]]]:
+    """Decode these; those that are ready, and the verdicts of those whose input does not fit."""
+    prepared = served.prepare([item.claim.inputs for item in items])
+    ready: list[Item] = []
+    refused: list[tuple[Item, Verdict]] = []
+    for item, got in zip(items, prepared, strict=True):
+        if isinstance(got, InvalidInput):
+            refused.append((item, Dead(Reason.INVALID_INPUT, str(got))))
+        else:
+            item.prepared = got
+            ready.append(item)
+    return ready, refused

@@ -1,0 +1,32 @@
+"""What the flow tells about itself. The Prometheus one is in workers/metrics.py."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from schemas.jobs import Claim
+from schemas.verdicts import Verdict
+
+
+class Observer(Protocol):
+    def claimed(self, claims: Sequence[Claim], waited: float) -> None:
+        """`waited`: seconds from due to claimed, of the oldest of them."""
+        ...
+
+    def batch(self, model: str, version: str, size: int, seconds: float) -> None:
+        """One batch ran, isolation included."""
+        ...
+
+    def recorded(self, verdicts: Sequence[tuple[Claim, Verdict]], refused: int) -> None:
+        """These were committed; `refused`: how many belonged to somebody else by then."""
+        ...
+
+    def trouble(self, what: str) -> None:
+        """Something outside is away or odd; one line."""
+        ...
+
+
+class Unobserved:
+    def claimed(self, claims: Sequence[Claim], waited: float) -> None: ...
+    def batch(self, model: str, version: str, size: int, seconds: float) -> None: ...
+    def recorded(self, verdicts: Sequence[tuple[Claim, Verdict]], refused: int) -> None: ...
+    def trouble(self, what: str) -> None: ...

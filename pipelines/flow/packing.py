@@ -1,0 +1,145 @@
+"""Packing: which waiting items go together next. Pure: no clock of its own, no locks.
+
+The lead of a batch is the item of the highest priority that arrived first. Its batch is filled from its own group, up to
+the group's size and cost, with items of like cost first, so that little is spent on padding; the lead itself always
+goes, so the oldest is never starved.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+
+from pipelines.flow.item import Item
+
+
+class Lane:
+    """The waiting items of one group, by priority and arrival."""
+
+    def __init__(self) -> None:
+        self.by_priority: dict[int, deque[Item]] = {}
+        self.size = 0
+        self.costs: dict[float, int] = {}
+        """How many wait at each cost: one entry means that any of them is alike."""
+
+    def add(self, item: Item) -> None:
+        self.by_priority.setdefault(item.claim.priority, deque()).append(item)
+        self.costs[item.cost] = self.costs.get(item.cost, 0) + 1
+        self.size += 1
+
+    def lead(self) -> Item:
+        return self.by_priority[max(self.by_priority)][0]
+
+    def pop(self, most: int, max_cost: float | None) -> list[Item]:
+        """The lead and its company. `max_cost` bounds items × the dearest of them."""
+        if len(self.costs) == 1:
+            cost = next(iter(self.costs))
+            chosen = self._first(most if max_cost is None else min(most, max(1, int(max_cost / cost))))
+        else:
+            chosen = self._alike(most, max_cost)
+        self._forget(chosen)
+        return chosen
+
+    def drop(self, unwanted: Callable[[Item], bool]) -> list[Item]:
+        dropped = [item for waiting in self.by_priority.values() for item in waiting if unwanted(item)]
+        if dropped:
+            self._remove(dropped)
+            self._forget(dropped)
+        return dropped
+
+    def _first(self, most: int) -> list[Item]:
+        chosen: list[Item] = []
+        for priority in sorted(self.by_priority, reverse=True):
+            waiting = self.by_priority[priority]
+            while waiting and len(chosen) < most:
+                chosen.append(waiting.popleft())
+            if not waiting:
+                del self.by_priority[priority]
+        return chosen
+
+    def _alike(self, most: int, max_cost: float | None) -> list[Item]:
+        lead = self.lead()
+        everyone = [item for waiting in self.by_priority.values() for item in waiting if item is not lead]
+        # Nearest in cost first; a higher priority goes before a nearer cost.
+        everyone.sort(key=lambda item: (-item.claim.priority, abs(item.cost - lead.cost), item.order))
+        chosen, dearest = [lead], lead.cost
+        for item in everyone:
+            if len(chosen) >= most:
+                break
+            dearer = max(dearest, item.cost)
+            if max_cost is None or (len(chosen) + 1) * dearer <= max_cost:
+                chosen.append(item)
+                dearest = dearer
+        self._remove(chosen)
+        return chosen
+
+    def _remove(self, items: Sequence[Item]) -> None:
+        gone = {item.order for item in items}
+        for priority in list(self.by_priority):
+            left = deque(item for item in self.by_priority[priority] if item.order not in gone)
+            if left:
+                self.by_priority[priority] = left
+            else:
+                del self.by_priority[priority]
+
+    def _forget(self, items: Sequence[Item]) -> None:
+        self.size -= len(items)
+        for item in items:
+            count = self.costs[item.cost] - 1
+            if count:
+                self.costs[item.cost] = count
+            else:
+                del self.costs[item.cost]
+
+
+class Packer:
+    """Everything that waits in this worker. Suspects wait in a queue of their own: they run alone."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[Hashable, Lane] = {}
+        self.suspects: deque[Item] = deque()
+
+    def __len__(self) -> int:
+        return sum(lane.size for lane in self.lanes.values()) + len(self.suspects)
+
+    def add(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if item.claim.suspect:
+                self.suspects.append(item)
+            else:
+                lane = self.lanes.get(item.group)
+                if lane is None:
+                    lane = self.lanes[item.group] = Lane()
+                lane.add(item)
+
+    def lead(self) -> Item | None:
+        """Whose turn it is: the highest priority, then the first to arrive."""
+        leads = [lane.lead() for lane in self.lanes.values()]
+        if self.suspects:
+            leads.append(self.suspects[0])
+        return min(leads, key=lambda item: (-item.claim.priority, item.order), default=None)
+
+    def waiting_with(self, lead: Item) -> int:
+        """How many could go with it."""
+        return self.lanes[lead.group].size
+
+    def pop(self, lead: Item, ceiling: int | None = None) -> list[Item]:
+        """Take the batch of this lead. `ceiling`: the most that fit on the device, as it was learned."""
+        if lead.claim.suspect:
+            return [self.suspects.popleft()]
+        batching = lead.served.batching
+        most = batching.max_batch_size if ceiling is None else min(batching.max_batch_size, ceiling)
+        lane = self.lanes[lead.group]
+        chosen = lane.pop(most, batching.max_batch_cost)
+        if not lane.size:
+            del self.lanes[lead.group]
+        return chosen
+
+    def drop(self, unwanted: Callable[[Item], bool]) -> list[Item]:
+        """Take out every item that is unwanted."""
+        dropped = [item for item in self.suspects if unwanted(item)]
+        if dropped:
+            self.suspects = deque(item for item in self.suspects if not unwanted(item))
+        for group, lane in list(self.lanes.items()):
+            dropped += lane.drop(unwanted)
+            if not lane.size:
+                del self.lanes[group]
+        return dropped

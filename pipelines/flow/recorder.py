@@ -1,0 +1,84 @@
+"""Record, then settle: the one place where a delivery ends. A crash between the two repeats work, never effects."""
+
+from collections.abc import Callable, Sequence
+
+from pipelines.flow.credits import Credits
+from pipelines.flow.held import Held
+from pipelines.flow.observer import Observer
+from pipelines.flow.outbox import Entry, Outbox
+from pipelines.ports import Queue, Sink
+from pipelines.store.notices import Notices
+from pipelines.store.port import StoreAway
+from schemas.jobs import Claim
+from schemas.verdicts import Dead, Done, Verdict
+
+
+class Recorder:
+    def __init__(
+        self,
+        sink: Sink,
+        queue: Queue,
+        outbox: Outbox,
+        held: Held,
+        credits: Credits,
+        notices: Notices,
+        observer: Observer,
+    ) -> None:
+        self._sink = sink
+        self._queue = queue
+        self._outbox = outbox
+        self._held = held
+        self._credits = credits
+        self._notices = notices
+        self._observer = observer
+        self._pending: list[Entry] = []
+        self.crash_point: Callable[[str], None] = lambda point: None
+        """Called between the steps; the fault tests kill here."""
+
+    def step(self) -> int:
+        """Record and settle what is waiting; how many. Raises `StoreAway` with everything kept for the next step."""
+        entries = self._pending or self._outbox.take()
+        if not entries:
+            return 0
+        self._pending = entries  # until it is settled, a failure of any kind finds it here again
+        counted = self._record(entries)
+        self.crash_point("recorded")
+        self._queue.settle([(entry.delivery, entry.verdict) for entry in entries])
+        self._pending = []
+        self._finish(entries, counted)
+        return len(entries)
+
+    def _record(self, entries: Sequence[Entry]) -> set[int]:
+        verdicts = [(_claim(entry), entry.verdict) for entry in entries if entry.record]
+        if not verdicts:
+            return set()
+        try:
+            counted = set(self._sink.record(verdicts))
+        except StoreAway as away:
+            self._observer.trouble(f"record: {away}")
+            raise
+        if len(counted) == len(verdicts):
+            self._observer.recorded(verdicts, refused=0)
+        else:
+            ours = [(claim, verdict) for claim, verdict in verdicts if claim.seq in counted]
+            self._observer.recorded(ours, refused=len(verdicts) - len(counted))
+        return counted
+
+    def _finish(self, entries: Sequence[Entry], counted: set[int]) -> None:
+        claims = [entry.delivery.claim for entry in entries if entry.delivery.claim is not None]
+        self._held.remove(claim.seq for claim in claims)
+        self._credits.give(len(entries), sum(len(claim.inputs) for claim in claims))
+        ended = [_claim(entry).id for entry in entries if entry.record and _ends(entry.verdict)]
+        if ended and counted:
+            self._notices.ended(ended)
+        self._outbox.done(len(entries))
+
+
+def _claim(entry: Entry) -> Claim:
+    claim = entry.delivery.claim
+    assert claim is not None, "only what was claimed is recorded"
+    return claim
+
+
+def _ends(verdict: Verdict) -> bool:
+    return isinstance(verdict, Done | Dead)

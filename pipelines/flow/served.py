@@ -1,0 +1,56 @@
+"""What the flow needs of a model that this worker serves, pre- and post-processing included."""
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from pipelines.ports import InvalidInput, Tensors
+from schemas.model_spec import Batching, Limits
+
+
+class Prepared(Struct, gc=False):
+    """One input, decoded, validated and pre-processed."""
+
+    tensors: Tensors
+    cost: float = 1.0
+    likeness: Hashable = None
+    """Only items of equal likeness share a batch (e.g. their shapes, where these may not be padded)."""
+
+
+class InvalidOutput(Struct, frozen=True, gc=False):
+    """What the model answered for one item does not fit its declared outputs."""
+
+    error: str
+
+
+class Served(Protocol):
+    name: str
+    version: str
+    limits: Limits
+    batching: Batching
+
+    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput]:
+        """One per input, in order. One bad input never costs its neighbours; never raises for what is in an input."""
+        ...
+
+    def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
+        """See `pipelines.ports.Model`."""
+        ...
+
+    def finish(self, outputs: Sequence[Tensors]) -> list[bytes | InvalidOutput]:
+        """Post-processed and encoded as JSON by output name; one per output, in order."""
+        ...
+
+
+class Fleet(Protocol):
+    """The models of this worker."""
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Names, for the claim."""
+        ...
+
+    def find(self, model: str, version: str) -> Served | None:
+        """None when this worker cannot run that version."""
+        ...

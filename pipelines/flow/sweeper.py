@@ -1,0 +1,52 @@
+"""The sweeper: what nobody else would do. API and workers both run one; the store lets one through at a time."""
+
+from msgspec import Struct
+
+from pipelines.flow.observer import Observer
+from pipelines.ports import Outlet
+from pipelines.store.notices import Notices
+from pipelines.store.port import Store, StoreAway
+
+HOLD_S = 30.0
+"""A row that was chosen for sending is nobody else's to send for so long."""
+MOST = 500
+
+
+class SweepPlan(Struct, frozen=True):
+    interval: float = 2.0
+    retention: float = 7 * 86_400.0
+    tombstones: float = 30 * 86_400.0
+    """Longer than any broker keeps a message."""
+    resend_after: float = 3600.0
+
+
+class Sweeper:
+    def __init__(
+        self, store: Store, notices: Notices, observer: Observer, plan: SweepPlan, outlet: Outlet | None
+    ) -> None:
+        self._store = store
+        self._notices = notices
+        self._observer = observer
+        self._outlet = outlet
+        self.plan = plan
+
+    def step(self) -> None:
+        """One round; a store that is away is only told of."""
+        try:
+            swept = self._store.sweep(self.plan.retention, self.plan.tombstones)
+            if swept is not None and swept.expired:
+                self._notices.ended(swept.expired)
+            if swept is not None and self._outlet is not None:
+                self._send(self._outlet)
+        except StoreAway as away:
+            self._observer.trouble(f"sweep: {away}")
+
+    def _send(self, outlet: Outlet) -> None:
+        messages = self._store.to_send(MOST, HOLD_S, self.plan.resend_after)
+        if not messages:
+            return
+        confirmed = outlet.send(messages)
+        sent = [message for message, ok in zip(messages, confirmed, strict=True) if ok]
+        self._store.stamp_sent(sent, never_claimed=False)
+        if len(sent) < len(messages):
+            self._observer.trouble(f"the broker confirmed {len(sent)} of {len(messages)} messages")

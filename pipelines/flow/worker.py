@@ -1,0 +1,85 @@
+"""One worker's parts, put together. Threads (workers/supervisor.py) or a simulation drive the steps."""
+
+import random
+
+from msgspec import Struct
+
+from pipelines.clock import Clock
+from pipelines.flow.breaker import Breaker
+from pipelines.flow.buffer import Buffer
+from pipelines.flow.ceilings import Ceilings
+from pipelines.flow.credits import Credits
+from pipelines.flow.device import Device, timed_out
+from pipelines.flow.heartbeat import Heartbeat
+from pipelines.flow.held import Held
+from pipelines.flow.intake import Intake
+from pipelines.flow.judging import Judge
+from pipelines.flow.observer import Observer
+from pipelines.flow.outbox import Entry, Outbox
+from pipelines.flow.recorder import Recorder
+from pipelines.flow.served import Fleet
+from pipelines.flow.sweeper import Sweeper, SweepPlan
+from pipelines.ports import Outlet, Queue
+from pipelines.store.notices import Notices
+from pipelines.store.port import Store
+from schemas.verdicts import Release
+
+
+class Outside(Struct, frozen=True):
+    """What a worker is connected to."""
+
+    store: Store
+    queue: Queue
+    fleet: Fleet
+    notices: Notices
+    clock: Clock
+    chance: random.Random
+    observer: Observer
+    outlet: Outlet | None = None
+
+
+class Plan(Struct, frozen=True):
+    lease: float = 30.0
+    """Seconds; the heartbeat extends it three times as often."""
+    credits: int = 1024
+    """Items held at once, waiting and running."""
+    credit_bytes: int = 256 * 1024 * 1024
+    sweep: SweepPlan = SweepPlan()
+
+
+class Worker:
+    def __init__(self, outside: Outside, plan: Plan) -> None:
+        store, queue, clock, observer = outside.store, outside.queue, outside.clock, outside.observer
+        self._clock = clock
+        ceilings = Ceilings()
+        self.credits = Credits(plan.credits, plan.credit_bytes)
+        self.held = Held()
+        self.outbox = Outbox()
+        self.buffer = Buffer(clock, lambda item: ceilings.most(item.group))
+        self.judge = Judge(outside.chance)
+        self.intake = Intake(
+            queue, store, outside.fleet, self.buffer, self.outbox, self.held, self.credits, clock, observer, plan.lease
+        )
+        self.device = Device(store, self.buffer, self.outbox, self.judge, Breaker(clock), ceilings, clock, observer)
+        self.recorder = Recorder(store, queue, self.outbox, self.held, self.credits, outside.notices, observer)
+        self.heartbeat = Heartbeat(store, queue, self.held, self.buffer, self.outbox, clock, observer, plan.lease)
+        self.sweeper = Sweeper(store, outside.notices, observer, plan.sweep, outside.outlet)
+
+    def give_back(self) -> None:
+        """Drain: what waits goes back, no attempt spent."""
+        self.device.release_next()
+        waiting = self.buffer.drop(lambda item: True)
+        self.outbox.put([Entry(item.delivery, Release()) for item in waiting])
+
+    def judge_stuck(self) -> bool:
+        """Whether the run that is under way took longer than limits.timeout_s; then its batch has its verdicts now."""
+        running = self.device.running
+        if running is None:
+            return False
+        if self._clock.monotonic() - running.since <= running.items[0].served.limits.timeout_s:
+            return False
+        abandoned = self.device.abandon()
+        if abandoned is None:  # it answered in this moment
+            return True
+        self.outbox.put(timed_out(abandoned, self.judge))
+        return True

@@ -1,0 +1,1 @@
+"""Queues: what wakes workers. One adapter a file."""

@@ -1,0 +1,192 @@
+"""Dead letters: list, group, show, replay, discard. A dead letter is a failed job's row; nothing is copied aside."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipelines.store.cursors import decode_cursor, encode_cursor
+from pipelines.store.database import Database
+from pipelines.store.dialect import Fields, pack
+from pipelines.store.sweeping import bury
+from schemas.dead_letters import Attempt, DeadLetter, DeadLetterFilter, Group, Replay, Replayed
+from schemas.jobs import Page
+from schemas.reasons import Reason
+
+_LIST = """
+SELECT j.seq, j.id, j.tenant, j.model, j.version, j.generation, j.reason, j.error, j.failures, j.finished_at, j.submitted_at,
+       j.origin, j.inputs, j.metadata
+FROM jobs j WHERE j.state = 'failed' AND j.finished_at IS NOT NULL AND {where}
+ORDER BY j.finished_at DESC, j.seq DESC LIMIT :limit
+"""
+
+_GROUPS = """
+SELECT j.model, j.version, j.reason, j.error, count(*) AS count, min(j.finished_at) AS first_at,
+       max(j.finished_at) AS last_at, max(j.id) AS example
+FROM jobs j WHERE j.state = 'failed' AND j.finished_at IS NOT NULL AND {where}
+GROUP BY j.model, j.version, j.reason, j.error ORDER BY count(*) DESC, max(j.finished_at) DESC LIMIT :limit
+"""
+
+_ATTEMPTS = "SELECT generation, attempt, at, reason, error FROM attempts WHERE seq = :seq ORDER BY fence"
+_REPLAYS = """
+SELECT generation, at, "by", version_before, version, inputs_before FROM replays WHERE seq = :seq ORDER BY generation
+"""
+
+_NAMED_FIELDS: Fields = (("id", "text"), ("generation", "int"))
+
+_FAILED = """
+SELECT j.seq, j.id, j.generation, j.version, j.inputs FROM {rows} JOIN jobs j ON j.id = v.id
+WHERE j.state = 'failed' AND j.generation = v.generation AND (CAST(:tenant AS text) IS NULL OR j.tenant = :tenant)
+{for_update}
+"""
+
+_AGAIN_FIELDS: Fields = (
+    ("seq", "int"), ("generation", "int"), ("version", "text"), ("inputs", "text"), ("size", "int"), ("who", "text"),
+    ("version_before", "text"), ("inputs_before", "text"),
+)  # fmt: skip
+
+# A deadline that has passed would end the replayed job at once: an operator's replay has none.
+_AGAIN = """
+UPDATE jobs SET state = 'queued', generation = v.generation + 1, starts = 0, failures = 0, answered = fence,
+    visible_at = {now}, queued_at = {now}, sent_at = CASE WHEN :broker = 1 THEN NULL ELSE {now} END, sends = 0,
+    held_until = 0, deadline_at = NULL, started_at = NULL, finished_at = NULL, result = NULL, reason = NULL, error = NULL,
+    version = v.version, inputs = coalesce({bytes:v.inputs}, jobs.inputs), size = coalesce(v.size, jobs.size)
+FROM {rows} WHERE jobs.seq = v.seq AND jobs.state = 'failed' AND jobs.generation = v.generation
+RETURNING jobs.id
+"""
+
+_AUDIT = """
+INSERT INTO replays (seq, generation, at, "by", version_before, version, inputs_before)
+SELECT v.seq, v.generation + 1, {now}, v.who, v.version_before, v.version, {bytes:v.inputs_before} FROM {rows} WHERE true
+"""
+
+
+class DeadLettering:
+    db: Database
+    broker: bool
+
+    def dead_letters(self, tenant: str | None, wanted: DeadLetterFilter, limit: int, cursor: str | None = None) -> Page:
+        where, values = _conditions(tenant, wanted)
+        if cursor is not None:
+            at, seq = decode_cursor(cursor, float, int)
+            where.append("(j.finished_at < :at OR (j.finished_at = :at AND j.seq < :seq))")
+            values |= {"at": at, "seq": seq}
+        found = self._select(_LIST, where, values | {"limit": limit + 1})
+        last = found[limit - 1] if len(found) > limit else None
+        more = None if last is None else encode_cursor(float(last.finished_at), last.seq)
+        return Page(items=[_letter(row) for row in found[:limit]], cursor=more)
+
+    def dead_letter_groups(self, tenant: str | None, wanted: DeadLetterFilter, limit: int) -> list[Group]:
+        where, values = _conditions(tenant, wanted)
+        return [
+            Group(
+                row.model, row.version, Reason(row.reason), row.error, row.count, row.first_at, row.last_at, row.example
+            )
+            for row in self._select(_GROUPS, where, values | {"limit": limit})
+        ]
+
+    def dead_letter(self, tenant: str | None, id: str) -> DeadLetter | None:
+        where, values = _conditions(tenant, DeadLetterFilter(ids=(id,)))
+        found = self._select(_LIST, where, values | {"limit": 1})
+        if not found:
+            return None
+        history, replays = self.db.read(lambda connection: self._past(connection, found[0].seq))
+        return _letter(found[0], history, replays)
+
+    def replay(self, tenant: str | None, replays: Sequence[Replay]) -> list[str]:
+        if not replays:
+            return []
+        return self.db.write(lambda connection: self._replay(connection, tenant, replays))
+
+    def discard(self, tenant: str | None, ids: Collection[str]) -> list[str]:
+        where, values = _conditions(tenant, DeadLetterFilter(ids=tuple(ids)))
+
+        def work(connection: Connection) -> list[str]:
+            sql = _LIST.replace("{where}", " AND ".join(where)) + " {for_update}"
+            found = self.db.run(connection, sql, limit=len(ids), **values).all()
+            bury(self.db, connection, [(row.seq, row.id, row.tenant) for row in found])
+            return [row.id for row in found]
+
+        return self.db.write(work) if ids else []
+
+    def _select(self, template: str, where: list[str], values: dict[str, Any]) -> Sequence[Any]:
+        sql = template.replace("{where}", " AND ".join(where) or "1 = 1")
+        return self.db.read(lambda connection: self.db.run(connection, sql, **values).all())
+
+    def _past(self, connection: Connection, seq: int) -> tuple[tuple[Attempt, ...], tuple[Replayed, ...]]:
+        history = self.db.run(connection, _ATTEMPTS, seq=seq)
+        replays = self.db.run(connection, _REPLAYS, seq=seq)
+        return (
+            tuple(Attempt(row.generation, row.attempt, row.at, Reason(row.reason), row.error) for row in history),
+            tuple(Replayed(*row) for row in replays),
+        )
+
+    def _replay(self, connection: Connection, tenant: str | None, replays: Sequence[Replay]) -> list[str]:
+        asked = {replay.id: replay for replay in replays}
+        rows = pack(sorted((replay.id, replay.generation) for replay in replays))
+        failed = self.db.run(connection, _FAILED, _NAMED_FIELDS, rows=rows, tenant=tenant).all()
+        again = pack([_again(row, asked[row.id]) for row in sorted(failed, key=lambda row: int(row.seq))])
+        done = [row.id for row in self.db.run(connection, _AGAIN, _AGAIN_FIELDS, rows=again, broker=int(self.broker))]
+        if done:
+            self.db.run(connection, _AUDIT, _AGAIN_FIELDS, rows=again)
+        return done
+
+
+def _again(row: Any, replay: Replay) -> tuple[Any, ...]:
+    patched = replay.inputs
+    return (
+        row.seq,
+        row.generation,
+        replay.version or row.version,
+        None if patched is None else patched.decode(),
+        None if patched is None else len(patched),
+        replay.by,
+        row.version,
+        None if patched is None else bytes(row.inputs).decode(),
+    )
+
+
+def _conditions(tenant: str | None, wanted: DeadLetterFilter) -> tuple[list[str], dict[str, Any]]:
+    given: dict[str, tuple[str, Any]] = {
+        "tenant": ("j.tenant = :tenant", tenant),
+        "model": ("j.model = :model", wanted.model),
+        "version": ("j.version = :version", wanted.version),
+        "reason": ("j.reason = :reason", None if wanted.reason is None else str(wanted.reason)),
+        "error": (r"j.error LIKE :error ESCAPE '\'", None if wanted.error is None else _contains(wanted.error)),
+        "since": ("j.finished_at >= :since", wanted.since),
+        "until": ("j.finished_at < :until", wanted.until),
+    }
+    chosen = {name: pair for name, pair in given.items() if pair[1] is not None}
+    where, values = (
+        [condition for condition, _ in chosen.values()],
+        {name: value for name, (_, value) in chosen.items()},
+    )
+    if wanted.ids:
+        where.append(f"j.id IN ({', '.join(f':id_{n}' for n in range(len(wanted.ids)))})")
+        values |= {f"id_{n}": id for n, id in enumerate(wanted.ids)}
+    return where, values
+
+
+def _contains(part: str) -> str:
+    escaped = part.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return f"%{escaped}%"
+
+
+def _letter(row: Any, history: tuple[Attempt, ...] = (), replays: tuple[Replayed, ...] = ()) -> DeadLetter:
+    return DeadLetter(
+        id=row.id,
+        tenant=row.tenant,
+        model=row.model,
+        version=row.version,
+        generation=row.generation,
+        reason=Reason(row.reason),
+        error=row.error or "",
+        attempts=row.failures,
+        failed_at=row.finished_at,
+        submitted_at=row.submitted_at,
+        origin=row.origin,
+        inputs=bytes(row.inputs),
+        metadata=row.metadata,
+        history=history,
+        replays=replays,
+    )

@@ -1,0 +1,65 @@
+"""Bringing a store up to this code's level, and telling whether this code may run on the store it finds.
+
+Migrations only add. So a worker of the last release keeps running on a store that a newer release has migrated, as long
+as that release does not name it too old (`store_level.oldest_code`).
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, inspect, text
+
+import schemas.migrations
+from pipelines.store.database import Database
+from pipelines.store.port import StoreAway
+from schemas.tables import LEVEL
+
+_LOCK = 4_625_190_011
+"""PostgreSQL advisory lock: two processes that start together migrate one after the other."""
+
+
+def upgrade(db: Database) -> int:
+    """Apply what is missing; returns the store's level. A store newer than this code is left as it is."""
+
+    def work(connection: Connection) -> int:
+        if db.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        level = _level(connection)
+        if level is None or level < LEVEL:
+            command.upgrade(_config(connection), "head")
+        return _compatible(db, connection)
+
+    return db.write(work)
+
+
+def check_level(db: Database) -> int:
+    return db.read(lambda connection: _compatible(db, connection))
+
+
+def _compatible(db: Database, connection: Connection) -> int:
+    level = _level(connection)
+    if level is None or level < LEVEL:
+        raise StoreAway(
+            f"store {db.place}: it is at level {level or 0}, this release needs {LEVEL}: run `forebay db upgrade`"
+        )
+    oldest = connection.execute(text("SELECT oldest_code FROM store_level WHERE one = 1")).scalar_one()
+    if oldest > LEVEL:
+        raise StoreAway(
+            f"store {db.place}: a newer release has migrated it to level {level} and shuts out this one (level {LEVEL}): "
+            "upgrade forebay"
+        )
+    return level
+
+
+def _level(connection: Connection) -> int | None:
+    if not inspect(connection).has_table("store_level"):
+        return None
+    return connection.execute(text("SELECT level FROM store_level WHERE one = 1")).scalar_one_or_none()
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schemas.migrations.__path__[0])))
+    config.attributes["connection"] = connection
+    return config

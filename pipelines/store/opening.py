@@ -1,0 +1,69 @@
+"""From a URL to an open store: engines with the right pragmas, pools and time-outs."""
+
+from pathlib import Path
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from pipelines.store.database import DIALECTS, Database, sqlite_engine_events
+from pipelines.store.migrating import check_level, upgrade
+from pipelines.store.port import StoreAway
+from pipelines.store.sql import SqlStore
+
+_EXPECTED = "expected sqlite:///path/to/file.db or postgresql://user:password@host:5432/database"
+
+
+def open_store(
+    url: str, *, broker: bool = False, migrate: bool = True, patience: float = 10.0, skew: float = 0.0
+) -> SqlStore:
+    """Open the store at `url`, brought up to this code's level when `migrate`, else checked against it.
+
+    Raises `StoreAway`, one line, when it is not there, not reachable or of a level that this code cannot serve.
+    """
+    db = open_database(url, patience=patience, skew=skew)
+    try:
+        if migrate:
+            upgrade(db)
+        else:
+            check_level(db)
+    except BaseException:
+        db.close()
+        raise
+    return SqlStore(db, broker=broker)
+
+
+def open_database(url: str, *, patience: float = 10.0, skew: float = 0.0) -> Database:
+    parsed = parse(url)
+    name = parsed.get_backend_name()
+    engine = _sqlite(parsed) if name == "sqlite" else _postgres(parsed)
+    return Database(engine, DIALECTS[name], patience=patience, skew=skew)
+
+
+def parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as fault:
+        raise StoreAway(f"store: {_EXPECTED}") from fault
+    if parsed.drivername not in ("sqlite", "postgresql", "postgresql+psycopg", "postgres"):
+        raise StoreAway(f"store: {parsed.drivername!r} is not supported, {_EXPECTED}")
+    if parsed.drivername == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise StoreAway("store: a SQLite store needs a file, expected sqlite:///path/to/file.db")
+        return parsed
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _sqlite(url: URL) -> Engine:
+    folder = Path(str(url.database)).absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise StoreAway(f"store {url}: cannot make the folder {folder}: {fault.strerror}") from fault
+    engine = create_engine(url, pool_size=8, max_overflow=8, pool_timeout=5, connect_args={"check_same_thread": False})
+    sqlite_engine_events(engine)
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    arguments = {"connect_timeout": 5, "application_name": "forebay", "options": "-c statement_timeout=30000"}
+    return create_engine(url, pool_size=8, max_overflow=8, pool_timeout=5, pool_pre_ping=False, connect_args=arguments)

@@ -1,0 +1,109 @@
+"""Sweeping: expire, purge, forget; one process at a time under a short database lease."""
+
+import uuid
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipelines.store.database import Database
+from pipelines.store.dialect import Fields, pack
+from pipelines.store.port import Swept
+
+CHUNK = 1000
+"""Rows per round: a sweep is a short transaction that never stands in the way of claims."""
+_LEASE_S = 30.0
+
+# Never what is started under a live lease: it may be about to succeed.
+_EXPIRE = """
+UPDATE jobs SET state = 'expired', finished_at = {now} WHERE seq IN (
+    SELECT seq FROM jobs
+    WHERE deadline_at IS NOT NULL AND deadline_at <= {now} AND state IN ('queued', 'running')
+      AND (state = 'queued' OR started_fence <> fence OR visible_at <= {now})
+    ORDER BY deadline_at LIMIT :chunk {skip_locked})
+RETURNING jobs.id
+"""
+
+_OLD = """
+SELECT seq, id, tenant FROM jobs
+WHERE state IN ('succeeded', 'failed', 'canceled', 'expired') AND finished_at IS NOT NULL AND finished_at <= {now} - :retention
+LIMIT :chunk {skip_locked}
+"""
+
+_BURY_FIELDS: Fields = (("seq", "int"), ("id", "text"), ("tenant", "text"))
+_BURY = (
+    """INSERT INTO tombstones (id, tenant, purged_at) SELECT v.id, v.tenant, {now} FROM {rows} WHERE true
+       ON CONFLICT DO NOTHING""",
+    "DELETE FROM attempts WHERE seq IN (SELECT v.seq FROM {rows})",
+    "DELETE FROM replays WHERE seq IN (SELECT v.seq FROM {rows})",
+    "DELETE FROM jobs WHERE seq IN (SELECT v.seq FROM {rows})",
+)
+
+_FORGET = "DELETE FROM tombstones WHERE purged_at <= {now} - :tombstones"
+
+_TAKE_LEASE = """
+INSERT INTO leases (name, holder, until) VALUES (:name, :holder, {now} + :lease)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+WHERE leases.until <= {now} OR leases.holder = excluded.holder
+RETURNING holder
+"""
+
+_PAUSE = "INSERT INTO paused_models (model, paused_at) VALUES (:model, {now}) ON CONFLICT DO NOTHING"
+_RESUME = "DELETE FROM paused_models WHERE model = :model"
+_RESUME_ROWS = "UPDATE jobs SET sent_at = NULL WHERE :broker = 1 AND model = :model AND state = 'queued'"
+
+
+class Sweeping:
+    db: Database
+    broker: bool
+    holder: str
+
+    def sweep(self, retention: float, tombstones: float) -> Swept | None:
+        if not self.take_lease("sweep", _LEASE_S):
+            return None
+        expired = self.db.write(lambda connection: self._expire(connection))
+        purged = self.db.write(lambda connection: self._purge(connection, retention))
+        forgotten = self.db.write(lambda connection: self.db.run(connection, _FORGET, tombstones=tombstones).rowcount)
+        return Swept(expired=expired, purged=purged, forgotten=forgotten)
+
+    def take_lease(self, name: str, lease: float) -> bool:
+        """Whether this process holds the named lease now; asking again extends it."""
+
+        def work(connection: Connection) -> bool:
+            taken = self.db.run(connection, _TAKE_LEASE, name=name, holder=self.holder, lease=lease)
+            return taken.first() is not None
+
+        return self.db.write(work)
+
+    def pause(self, model: str, paused: bool) -> None:
+        def work(connection: Connection) -> None:
+            self.db.run(connection, _PAUSE if paused else _RESUME, model=model)
+            if not paused and self.broker:
+                self.db.run(connection, _RESUME_ROWS, model=model, broker=1)
+
+        self.db.write(work)
+
+    def paused(self) -> set[str]:
+        sql = "SELECT model FROM paused_models"
+        return self.db.read(lambda connection: {row.model for row in self.db.run(connection, sql)})
+
+    def _expire(self, connection: Connection) -> list[str]:
+        return [row.id for row in self.db.run(connection, _EXPIRE, chunk=CHUNK)]
+
+    def _purge(self, connection: Connection, retention: float) -> int:
+        old = self.db.run(connection, _OLD, retention=retention, chunk=CHUNK).all()
+        bury(self.db, connection, [(row.seq, row.id, row.tenant) for row in old])
+        return len(old)
+
+
+def bury(db: Database, connection: Connection, rows: Collection[tuple[Any, ...]]) -> None:
+    """Delete these jobs with their histories; a tombstone of each stays, for 410 and against late messages."""
+    if not rows:
+        return
+    packed = pack(sorted(rows))
+    for template in _BURY:
+        db.run(connection, template, _BURY_FIELDS, rows=packed)
+
+
+def new_holder() -> str:
+    return uuid.uuid4().hex

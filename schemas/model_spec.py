@@ -1,0 +1,124 @@
+"""`model.yaml`: what a model takes, answers and allows. Every mistake is named by its key."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+DType = Literal[
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+    "string",
+]
+Dim = Annotated[int, Field(ge=-1, le=2**31)]
+Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TensorSpec(Strict):
+    """One named tensor of one item: no batch dimension. `-1` is a length that varies from item to item."""
+
+    name: Name
+    dtype: DType
+    shape: tuple[Dim, ...] = ()
+    nan: bool = False
+    """Whether NaN and infinities are allowed in it."""
+    pad: float | None = None
+    """Varying lengths are padded with this to the longest of the batch; without it only like shapes share a batch."""
+
+    @field_validator("shape")
+    @classmethod
+    def _no_empty_dimension(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if 0 in shape:
+            raise ValueError("a dimension must be -1 (varies) or at least 1")
+        return shape
+
+
+class Batching(Strict):
+    """When a batch goes. By default a free device takes what is waiting, at once."""
+
+    max_batch_size: int = Field(32, ge=1, le=65536)
+    max_batch_cost: float | None = Field(None, gt=0)
+    """Upper bound of the batch's cost: items × the dearest item (padding is paid for too)."""
+    max_delay_ms: float = Field(0, ge=0, le=60_000)
+    """How long a free device waits for more, counted from the oldest item."""
+
+
+class Limits(Strict):
+    timeout_s: float = Field(30, gt=0, le=86_400)
+    """Time in the model, for one batch. Time in the queue is `expires_in`."""
+    max_attempts: int = Field(3, ge=1, le=100)
+    """Judged failures before the dead letters."""
+    max_deliveries: int = Field(5, ge=2, le=100)
+    """Starts in a row that nobody answered before the dead letters."""
+    retry_base_s: float = Field(1.0, gt=0, le=3600)
+    """Full-jitter backoff: a uniform draw up to retry_base_s × 2^(attempt−1)."""
+    retry_max_s: float = Field(60.0, gt=0, le=86_400)
+
+
+RuntimeName = Literal["onnx", "torch"]
+
+
+class VersionSpec(Strict):
+    """What one version does differently, by its number."""
+
+    runtime: RuntimeName | None = None
+    sha256: dict[str, str] = {}
+    """Digest of every artifact by its path below the version's folder; what is named here is checked before it is loaded."""
+    options: dict[str, Any] | None = None
+
+
+class ModelSpec(Strict):
+    name: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
+    description: str = ""
+    pool: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")] = "default"
+    runtime: RuntimeName = "onnx"
+    inputs: tuple[TensorSpec, ...] = Field(min_length=1)
+    outputs: tuple[TensorSpec, ...] = Field(min_length=1)
+    batching: Batching = Batching()
+    limits: Limits = Limits()
+    aliases: dict[str, int | str] = {}
+    versions: dict[str, VersionSpec] = {}
+    options: dict[str, Any] = {}
+    """The runtime's own options, e.g. `intra_op_threads` (onnx), `compile` (torch)."""
+    example: dict[str, Any] | None = None
+    """One input by name: for the documentation and the warm-up."""
+    hooks: str | None = None
+    """A Python file beside model.yaml with `preprocess(inputs)` and/or `postprocess(outputs)`, shared by every lane."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "ModelSpec":
+        for what, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            names = [tensor.name for tensor in tensors]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: the name {twice[0]!r} is used twice")
+        return self
+
+    @field_validator("aliases", mode="after")
+    @classmethod
+    def _aliases_name_versions(cls, aliases: dict[str, int | str]) -> dict[str, int | str]:
+        for alias, version in aliases.items():
+            if not NAME.fullmatch(alias) or VERSION.fullmatch(alias):
+                raise ValueError(
+                    f"alias {alias!r}: expected lower-case letters, digits, '-', '_' or '.', and not only digits"
+                )
+            if not VERSION.fullmatch(str(version)):
+                raise ValueError(f"alias {alias!r}: expected a version number such as 1, got {version!r}")
+        return aliases

@@ -1,0 +1,136 @@
+"""The tables, the same on SQLite and PostgreSQL.
+
+All times are epoch seconds by the database's own clock. Columns are only ever added, with a default, so that workers
+of the last release keep running on a migrated store.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+LEVEL = 1
+"""What this code expects of the store: the number of the newest migration it needs."""
+
+metadata = MetaData()
+
+_SEQ = BigInteger().with_variant(Integer, "sqlite")
+_OPEN = text("state IN ('queued', 'running')")
+_FINISHED = text("finished_at IS NOT NULL")
+_UNSENT = text("state = 'queued' AND sent_at IS NULL")
+_KEYED = text("idempotency_key IS NOT NULL")
+_DEADLINE = text("deadline_at IS NOT NULL AND state IN ('queued', 'running')")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(128), nullable=False),
+    Column("tenant", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("model", String(63), nullable=False),
+    Column("version", String(16), nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    # When the row may be claimed: its due time while queued, the end of its lease while running. One column, so that
+    # one index serves both halves of the claim (docs/decisions/0001).
+    Column("visible_at", Double, nullable=False),
+    Column("deadline_at", Double),
+    Column("sent_at", Double),
+    Column("held_until", Double, nullable=False, server_default="0"),
+    Column("sends", Integer, nullable=False, server_default="0"),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("answered", Integer, nullable=False, server_default="0"),
+    Column("started_fence", Integer, nullable=False, server_default="0"),
+    Column("starts", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("submitted_at", Double, nullable=False),
+    Column("queued_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("size", Integer, nullable=False),
+    Column("inputs", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("idempotency_key", String(255)),
+    Column("result", LargeBinary),
+    Column("reason", String(32)),
+    Column("error", Text),
+    Column("webhook", Text),
+    Column("metadata", LargeBinary),
+    Column("traceparent", String(64)),
+    Column("origin", Text, nullable=False, server_default="api"),
+    # Messages name a row by id alone, so the id leads.
+    Index("uq_jobs_id", "id", "tenant", unique=True),
+    Index("uq_jobs_key", "tenant", "idempotency_key", unique=True, sqlite_where=_KEYED, postgresql_where=_KEYED),
+    Index("ix_jobs_visible", "model", "priority", "visible_at", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_jobs_unsent", "visible_at", sqlite_where=_UNSENT, postgresql_where=_UNSENT),
+    Index("ix_jobs_deadline", "deadline_at", sqlite_where=_DEADLINE, postgresql_where=_DEADLINE),
+    Index("ix_jobs_finished", "state", "finished_at", "seq", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("seq", _SEQ, primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("fence", Integer, primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("error", Text, nullable=False),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("seq", _SEQ, primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("version_before", String(16), nullable=False),
+    Column("version", String(16), nullable=False),
+    Column("inputs_before", LargeBinary),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("purged_at", Double, nullable=False),
+    Index("ix_tombstones_purged", "purged_at"),
+)
+
+paused_models = Table(
+    "paused_models",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("paused_at", Double, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+store_level = Table(
+    "store_level",
+    metadata,
+    Column("one", Integer, primary_key=True),
+    # The newest migration applied, and the oldest code that still runs on it.
+    Column("level", Integer, nullable=False),
+    Column("oldest_code", Integer, nullable=False),
+)

@@ -1,0 +1,137 @@
+"""The supervisor: one process that receives, claims, packs, records and settles, and has a device compute.
+
+Its threads only wait and call steps; what a step does is in `pipelines.flow`. The one replica here is the device thread.
+A replica whose model hangs cannot be stopped from within: its batch is judged, everything else is drained, and the
+process ends with `EXIT_STUCK`, for whoever started it to start it again.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from pipelines.flow.worker import Worker
+from pipelines.store.notices import Notices
+from pipelines.store.port import StoreAway
+
+log = logging.getLogger("forebay.worker")
+
+EXIT_STUCK = 70
+POLL_S = 1.0
+"""Without a notice, how often the queue is looked at."""
+AWAY_S = 0.5
+
+
+class Ending(Struct, frozen=True):
+    clean: bool
+    """Everything that was taken in was recorded or given back."""
+    stuck: bool = False
+
+
+class Supervisor:
+    def __init__(self, worker: Worker, notices: Notices, grace: float) -> None:
+        """`grace`: seconds that a drain may take."""
+        self._worker = worker
+        self._notices = notices
+        self._grace = grace
+        self._stopping = threading.Event()
+        self._drained = threading.Event()
+        self._work = threading.Event()
+        self._stuck = False
+        self._fault: BaseException | None = None
+
+    def run(self) -> Ending:
+        """Serve until `stop`; then drain. Raises what broke a thread: our own bug."""
+        unlisten = self._notices.listen(on_work=self._work.set)
+        threads = {
+            name: self._thread(name, loop)
+            for name, loop in (
+                ("intake", self._intake),
+                ("device", self._device),
+                ("recorder", self._recorder),
+                ("heartbeat", self._heartbeat),
+                ("sweeper", self._sweeper),
+            )
+        }
+        for thread in threads.values():
+            thread.start()
+        self._stopping.wait()
+        ending = self._drain(threads)
+        unlisten()
+        if self._fault is not None:
+            raise self._fault
+        return ending
+
+    def stop(self) -> None:
+        """Begin the drain; may be called from a signal handler."""
+        self._stopping.set()
+        self._work.set()
+
+    def _drain(self, threads: dict[str, threading.Thread]) -> Ending:
+        """Nothing new is received; what waits is given back, what runs is finished, and everything is recorded."""
+        self._worker.buffer.wake()
+        threads["intake"].join(self._grace)
+        if not self._stuck:
+            threads["device"].join(self._grace)
+        self._worker.give_back()
+        clean = self._worker.outbox.wait_quiet(self._grace)
+        self._drained.set()
+        self._worker.outbox.wake()
+        threads["recorder"].join(2.0)
+        return Ending(clean=clean and not threads["device"].is_alive(), stuck=self._stuck)
+
+    def _intake(self) -> None:
+        while not self._stopping.is_set():
+            if self._worker.credits.wait(POLL_S) <= 0:
+                continue
+            self._work.clear()  # before looking: a notice that comes while we look is not lost
+            if not self._worker.intake.step():
+                self._work.wait(POLL_S)
+
+    def _device(self) -> None:
+        worker = self._worker
+        while not self._stopping.is_set() and not self._stuck:
+            seen = worker.buffer.arrivals
+            wait = worker.device.step()
+            if wait is None:
+                continue
+            if wait.for_quiet:
+                worker.outbox.wait_quiet(POLL_S)
+            else:
+                worker.buffer.wait(seen, POLL_S if wait.seconds is None else min(POLL_S, wait.seconds))
+
+    def _recorder(self) -> None:
+        while not self._drained.is_set():
+            if not self._worker.recorder.step():
+                self._worker.outbox.wait(POLL_S)
+
+    def _heartbeat(self) -> None:
+        """Beats until the drain is over; also the watchdog of the running batch."""
+        while not self._drained.wait(min(1.0, self._worker.heartbeat.interval / 2)):
+            self._worker.heartbeat.step()
+            if not self._stuck and self._worker.judge_stuck():
+                log.error("the model hangs: its batch is judged, the rest drained, this process ends")
+                self._stuck = True
+                self.stop()
+
+    def _sweeper(self) -> None:
+        while not self._stopping.wait(self._worker.sweeper.plan.interval):
+            self._worker.sweeper.step()
+
+    def _thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=self._guarded, args=(loop,), name=f"forebay-{name}", daemon=True)
+
+    def _guarded(self, loop: Callable[[], None]) -> None:
+        """A store that is away is waited for. Anything else is a bug: it stops the process instead of one thread."""
+        while True:
+            try:
+                return loop()
+            except StoreAway:
+                if self._drained.wait(AWAY_S):
+                    return None
+            except BaseException as fault:  # noqa: BLE001  # raised again by run()
+                self._fault = fault
+                self._drained.set()
+                self.stop()
+                return None
