@@ -1,0 +1,1 @@
+"""Where work is done: artifacts, runtimes, device execution, the supervisor. Serves no HTTP."""

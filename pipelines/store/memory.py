@@ -6,7 +6,6 @@ Not durable, one process only. It passes the same contract suite as the database
 import threading
 from collections.abc import Callable, Collection, Sequence
 from itertools import count, islice
-from typing import Any
 
 from msgspec import Struct
 
@@ -236,9 +235,10 @@ class MemoryStore:
         return _letter(rows[0], past=True) if rows else None
 
     def dead_letter_groups(self, tenant: str | None, wanted: DeadLetterFilter, limit: int) -> list[Group]:
-        groups: dict[tuple[Any, ...], list[Row]] = {}
+        groups: dict[tuple[str, str, Reason, str], list[Row]] = {}
         for row in self._failed(tenant, wanted):
-            groups.setdefault((row.given.model, row.version, row.reason, row.error), []).append(row)
+            assert row.reason is not None
+            groups.setdefault((row.given.model, row.version, row.reason, row.error or ""), []).append(row)
         made = [
             Group(*key, len(rows), _failed_at(rows[-1])[0], _failed_at(rows[0])[0], max(row.given.id for row in rows))
             for key, rows in groups.items()
@@ -313,8 +313,8 @@ class MemoryStore:
         if made.reason is not None:
             at = row.failures
             row.history = [*row.history, Attempt(row.generation, at, now, Reason(made.reason), made.error or "")]
-        if made.state is State.FAILED:
-            row.reason, row.error = Reason(made.reason), made.error
+            if made.state is State.FAILED:
+                row.reason, row.error = Reason(made.reason), made.error
         if made.state is State.QUEUED:
             row.visible_at = now + made.delay
             row.sent_at = None if self._broker else row.sent_at
@@ -325,9 +325,7 @@ class MemoryStore:
     def _wants_sending(self, row: Row, now: float, resend_after: float, newest: float, last: float) -> bool:
         if row.held_until > now or row.given.model in self._paused or row.visible_at > now or row.state not in OPEN:
             return False
-        if row.state is State.RUNNING:
-            return row.sent_at is None or row.sent_at <= row.visible_at
-        if row.sent_at is None:
+        if row.sent_at is None or (row.state is State.RUNNING and row.sent_at <= row.visible_at):
             return True
         patience = resend_after * 2 ** min(row.sends - 1, 19)
         return row.sends > 0 and row.sent_at <= now - patience and (row.sent_at < newest or last <= now - resend_after)

@@ -9,7 +9,8 @@ from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
 
 # (a) and (b): never sent since it was queued, and due. (c): the lease ended and nothing was sent since.
-# (d): unclaimed for resend_after, doubling with every send, although a row sent later was already claimed, or when nothing
+# (d): unclaimed (queued, or its lease over) for
+# resend_after, doubling with every send, although a row sent later was already claimed, or when nothing
 # at all was claimed for that long: so that a long backlog is never multiplied.
 _PICK = """
 SELECT seq, id, generation, inputs FROM jobs
@@ -18,7 +19,7 @@ WHERE held_until <= {now}
   AND (
         (state = 'queued' AND sent_at IS NULL AND visible_at <= {now})
      OR (state = 'running' AND visible_at <= {now} AND (sent_at IS NULL OR sent_at <= visible_at))
-     OR (state = 'queued' AND visible_at <= {now} AND sends > 0
+     OR (state IN ('queued', 'running') AND visible_at <= {now} AND sends > 0
          AND sent_at <= {now} - :resend_after * (1 << CASE WHEN sends < 20 THEN sends - 1 ELSE 19 END)
          AND (sent_at < :newest_claimed OR :last_claim <= {now} - :resend_after))
   )

@@ -1,0 +1,170 @@
+"""Settings: `forebay.toml`, then `FOREBAY_*`. Unknown keys are refused; nothing else reads the environment."""
+
+import hashlib
+import os
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+FILE = Path("forebay.toml")
+PREFIX = "FOREBAY_"
+_OURS_ELSEWHERE = ("FOREBAY_TEST_",)
+"""Variables of the test suite."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_KEY = re.compile(r"[0-9a-f]{64}")
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class BadSettings(Exception):
+    """One line per mistake: which setting, what is wrong, what was expected."""
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("expected a duration such as 90s, 15m, 24h or 7d")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, toml_file=FILE, extra="forbid", frozen=True, env_nested_delimiter="__"
+    )
+
+    home: Path = Field(Path(".forebay"), description="folder for the embedded default's files")
+    store: SecretStr | None = Field(
+        None, description="sqlite:///path.db (default, under home) or postgresql://user:password@host/database"
+    )
+    queue: str = Field("store", description="what wakes workers; `store`: the job table itself")
+    models: Path = Field(Path("models"), description="model repository, a folder")
+    pool: str = Field("default", description="the pool whose models `forebay worker` serves")
+    host: str = Field("127.0.0.1", description="address of the API")
+    port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: any free one")
+    keys: dict[str, SecretStr] = Field(
+        {}, description="tenants by API key: name = key, or the key's sha256 as 64 hex digits"
+    )
+    retention: Seconds = Field(7 * 86_400.0, gt=0, description="how long finished jobs stay; then 410")
+    lease: Seconds = Field(30.0, ge=1, le=43_200, description="how long a silent worker keeps its jobs")
+    grace: Seconds = Field(30.0, ge=0, description="how long a drain may take after SIGTERM")
+    credits: int | None = Field(
+        None, ge=1, description="jobs a worker holds at once; default: four of the largest batch"
+    )
+    credit_bytes: int = Field(256 << 20, ge=1 << 20, description="bytes of input a worker holds at once")
+    max_queued: int | None = Field(None, ge=1, description="queued jobs beyond which submitting answers 429")
+    max_body: int = Field(8 << 20, ge=1 << 10, description="bytes of a request's body")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="port of a worker's /metrics on `host`; unset: none"
+    )
+    device: str = Field("auto", description="auto, cpu or cuda[:n]")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("queue")
+    @classmethod
+    def _queue_is_there(cls, queue: str) -> str:
+        if queue != "store":
+            raise ValueError("expected `store`; SQS and Kafka queues are not in this release")
+        return queue
+
+    @field_validator("keys")
+    @classmethod
+    def _tenants_are_names(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for tenant, key in keys.items():
+            if not _TENANT.fullmatch(tenant):
+                raise ValueError(f"tenant {tenant!r}: expected letters, digits, '-', '_' or '.', at most 63")
+            if len(key.get_secret_value()) < 16:
+                raise ValueError(f"key of {tenant!r}: expected at least 16 characters")
+        return keys
+
+    @model_validator(mode="after")
+    def _open_to_others_only_with_keys(self) -> "Settings":
+        if not self.keys and not _is_loopback(self.host):
+            raise ValueError(f"host {self.host} can be reached from outside: set keys first, or use 127.0.0.1")
+        return self
+
+    @property
+    def store_url(self) -> str:
+        if self.store is not None:
+            return self.store.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'forebay.db'}"
+
+    @property
+    def tenants(self) -> dict[str, str]:
+        """Hex sha256 of a key → its tenant."""
+        return {_digest(key.get_secret_value()): tenant for tenant, key in self.keys.items()}
+
+
+def load(**given: Any) -> Settings:
+    """The settings in force; `given` (command line options that are not None) go first. Raises BadSettings."""
+    unknown = _unknown_variables()
+    if unknown:
+        raise BadSettings("\n".join(unknown))
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as fault:
+        raise BadSettings("\n".join(_mistakes(fault))) from fault
+    except (OSError, ValueError) as fault:  # a forebay.toml that is no TOML
+        raise BadSettings(f"{FILE}: {fault}") from fault
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """For `forebay config`: secrets masked."""
+    values = settings.model_dump(mode="json")
+    values["store"] = _masked(settings.store_url)
+    values["keys"] = dict.fromkeys(settings.keys, "********")
+    return values
+
+
+def _masked(url: str) -> str:
+    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", url)
+
+
+def _digest(key: str) -> str:
+    return key if _KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _unknown_variables() -> list[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return [
+        f"{name}: no such setting; `forebay config` lists them"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name.split("__")[0] not in known and not name.startswith(_OURS_ELSEWHERE)
+    ]
+
+
+def _mistakes(fault: ValidationError) -> list[str]:
+    lines = []
+    for error in fault.errors(include_url=False):
+        name = ".".join(str(part) for part in error["loc"]) or "settings"
+        text = "no such setting; `forebay config` lists them" if error["type"] == "extra_forbidden" else error["msg"]
+        lines.append(f"{name}: {text.removeprefix('Value error, ')}")
+    return lines

@@ -1,0 +1,44 @@
+"""Signals of a worker: the first SIGTERM or SIGINT drains, the second stops hard."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+HARD_EXIT = 130
+
+
+def run_until_signal(serve: Callable[[], T], stop: Callable[[], None]) -> T:
+    """Run `serve` in a thread and wait for it here. The main thread only waits for signals, so that no handler ever runs
+    in the middle of somebody's lock; a second signal ends the process at once: leases do the rest."""
+    result: list[T] = []
+    fault: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(serve())
+        except BaseException as raised:  # noqa: BLE001  # raised again below
+            fault.append(raised)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    thread = threading.Thread(target=work, name="forebay-supervisor")
+    thread.start()
+    stopping = False
+    while thread.is_alive():
+        got = signal.sigtimedwait(STOPS, 0.1)
+        if got is None:
+            continue
+        if stopping:
+            sys.stderr.write("forebay: stopped hard; what was running is taken up when its leases end\n")
+            os._exit(HARD_EXIT)
+        stopping = True
+        stop()
+    thread.join()
+    if fault:
+        raise fault[0]
+    return result[0]

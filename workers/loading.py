@@ -1,0 +1,145 @@
+"""From a version in the catalog to a model that serves: loaded, hooked, warmed."""
+
+import importlib
+import importlib.util
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipelines.catalog import ModelVersion
+from pipelines.flow.served import InvalidOutput, Prepared
+from pipelines.inputs import InputCodec
+from pipelines.inputs.kinds import NUMPY
+from pipelines.outputs import OutputCodec
+from pipelines.ports import InvalidInput, Model, Tensors
+from schemas.model_spec import TensorSpec
+from workers.artifacts import check_digests
+from workers.errors import BadArtifact, RuntimeMissing
+from workers.hooks import Hooks, load_hooks
+
+_MODULES = {"onnx": "onnxruntime", "torch": "torch"}
+_EXTRAS = {"onnx": "forebay[cpu] or forebay[gpu]", "torch": "forebay[torch]"}
+
+
+class LoadedModel:
+    """A `pipelines.flow.served.Served`."""
+
+    def __init__(self, version: ModelVersion, model: Model, hooks: Hooks) -> None:
+        self.name = version.name
+        self.version = version.version
+        self.limits = version.spec.limits
+        self.batching = version.spec.batching
+        self._model = model
+        self._hooks = hooks
+        self._inputs = InputCodec(version.spec)
+        self._outputs = OutputCodec(version.spec)
+        self._weighed = hooks.cost is not None
+        # Without hooks and with fixed shapes every item is like every other.
+        self._uniform = hooks.preprocess is None and all(-1 not in tensor.shape for tensor in version.spec.inputs)
+        self._padded = frozenset(tensor.name for tensor in version.spec.inputs if tensor.pad is not None)
+
+    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput]:
+        decoded = self._inputs.decode_many(raws)
+        if self._uniform and not self._weighed:
+            return [item if isinstance(item, InvalidInput) else Prepared(item) for item in decoded]
+        return [item if isinstance(item, InvalidInput) else self._prepare(item) for item in decoded]
+
+    def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
+        return self._model.predict(inputs)
+
+    def finish(self, outputs: Sequence[Tensors]) -> list[bytes | InvalidOutput]:
+        if self._hooks.postprocess is None:
+            return self._outputs.encode_many(outputs)
+        return [self._finish(output) for output in outputs]
+
+    def _prepare(self, tensors: Tensors) -> Prepared | InvalidInput:
+        try:
+            if self._hooks.preprocess is not None:
+                tensors = self._hooks.preprocess(tensors)
+            cost = self._hooks.cost(tensors) if self._hooks.cost is not None else self._cost(tensors)
+            return Prepared(tensors, cost, self._likeness(tensors))
+        except Exception as fault:  # noqa: BLE001  # the verdict on this input follows
+            return InvalidInput(f"pre-processing refused it: {type(fault).__name__}: {' '.join(str(fault).split())}")
+
+    def _cost(self, tensors: Tensors) -> float:
+        """By default the elements of what varies: the length that padding would be paid for."""
+        if self._uniform:
+            return self._model.cost(tensors)
+        return float(max(1, max((tensor.size for tensor in tensors.values()), default=1)))
+
+    def _likeness(self, tensors: Tensors) -> Hashable:
+        return tuple(tensor.shape for name, tensor in tensors.items() if name not in self._padded)
+
+    def _finish(self, output: Tensors) -> bytes | InvalidOutput:
+        assert self._hooks.postprocess is not None
+        try:
+            return self._outputs.encode_many([self._hooks.postprocess(output)])[0]
+        except Exception as fault:  # noqa: BLE001  # the verdict on this output follows
+            return InvalidOutput(f"post-processing failed: {type(fault).__name__}: {' '.join(str(fault).split())}")
+
+
+def availability(version: ModelVersion) -> str | None:
+    """None when it can run here; else why not, with the extra to install. Imports nothing."""
+    if importlib.util.find_spec(_MODULES[version.runtime]) is None:
+        return f"runtime {version.runtime} is not installed: pip install '{_EXTRAS[version.runtime]}'"
+    if version.runtime == "torch" and importlib.util.find_spec("safetensors") is None:
+        return "safetensors is not installed: pip install 'forebay[torch]'"
+    return None
+
+
+def load(version: ModelVersion, device: str = "auto") -> LoadedModel:
+    """Raises BadArtifact or RuntimeMissing, one line."""
+    missing = availability(version)
+    if missing is not None:
+        raise RuntimeMissing(f"model {version.name} version {version.version}: {missing}")
+    check_digests(version.folder, version.sha256)
+    hooks = load_hooks(version.hooks)
+    return LoadedModel(version, _runtime(version).load(version, device), hooks)
+
+
+def warm(loaded: LoadedModel, version: ModelVersion) -> None:
+    """Run the largest batch before the first job does, so that whatever is slow, missing or too big shows now."""
+    example = _example(loaded, version)
+    batching = version.spec.batching
+    if batching.max_batch_cost is not None and example.cost > batching.max_batch_cost:
+        raise BadArtifact(
+            f"model {version.name}: one item costs {example.cost:g}, more than batching.max_batch_cost "
+            f"({batching.max_batch_cost:g}): nothing would ever run"
+        )
+    size = batching.max_batch_size
+    if batching.max_batch_cost is not None:
+        size = max(1, min(size, int(batching.max_batch_cost / example.cost)))
+    try:
+        outputs = loaded.predict([example.tensors] * size)
+        finished = loaded.finish(outputs[:1])
+    except Exception as fault:
+        raise BadArtifact(
+            f"model {version.name} version {version.version}: warm-up with {size} items failed: "
+            f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}"
+        ) from fault
+    if len(outputs) != size or isinstance(finished[0], InvalidOutput):
+        fault_text = (
+            finished[0].error if isinstance(finished[0], InvalidOutput) else f"{len(outputs)} outputs for {size}"
+        )
+        raise BadArtifact(f"model {version.name} version {version.version}: warm-up answered wrongly: {fault_text}")
+
+
+def _example(loaded: LoadedModel, version: ModelVersion) -> Prepared:
+    given = version.spec.example or {tensor.name: _zeros(tensor) for tensor in version.spec.inputs}
+    (prepared,) = loaded.prepare([msgspec.json.encode(given)])
+    if isinstance(prepared, InvalidInput):
+        raise BadArtifact(f"model {version.name}: its example does not fit: {prepared}")
+    return prepared
+
+
+def _zeros(tensor: TensorSpec) -> Any:
+    if tensor.dtype == "string":
+        return np.full([1 if size == -1 else size for size in tensor.shape], "", dtype=object).tolist()
+    return np.zeros([1 if size == -1 else size for size in tensor.shape], dtype=NUMPY[tensor.dtype]).tolist()
+
+
+def _runtime(version: ModelVersion) -> Any:
+    """Imported only when it is needed: a worker without torch never asks for it."""
+    return importlib.import_module(f"workers.runtimes.{version.runtime}")

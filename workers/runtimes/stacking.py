@@ -1,0 +1,37 @@
+"""Between items and batches: stack, pad to the longest, and cut apart again by position."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from pipelines.ports import Tensors
+
+
+def stack(items: Sequence[Tensors], pads: Mapping[str, float]) -> Tensors:
+    """By name, with a batch dimension in front. Names in `pads` are padded at the end of each varying dimension."""
+    return {name: _stack([item[name] for item in items], pads.get(name)) for name in items[0]}
+
+
+def split(outputs: Mapping[str, np.ndarray], count: int) -> list[Tensors]:
+    """One item per row. Raises ValueError when any output has another number of rows."""
+    for name, batch in outputs.items():
+        if batch.ndim == 0 or len(batch) != count:
+            raise ValueError(f"output {name!r} has {len(batch) if batch.ndim else 'no'} rows for {count} inputs")
+    if len(outputs) == 1:
+        ((name, batch),) = outputs.items()
+        return [{name: row} for row in batch]
+    return [{name: batch[n] for name, batch in outputs.items()} for n in range(count)]
+
+
+def _stack(tensors: Sequence[np.ndarray], pad: float | None) -> np.ndarray:
+    if pad is None or len({tensor.shape for tensor in tensors}) == 1:
+        return np.stack(tensors)
+    longest = np.max([tensor.shape for tensor in tensors], axis=0)
+    batch = np.full((len(tensors), *longest), pad, dtype=tensors[0].dtype)
+    for row, tensor in zip(batch, tensors, strict=True):
+        row[tuple(slice(0, size) for size in tensor.shape)] = tensor
+    return batch
+
+
+Runner = Callable[[Tensors], Mapping[str, np.ndarray]]
+"""Runs one batch, with the batch dimension in front."""
