@@ -1,0 +1,81 @@
+# Every target is explained by `make help`; .ci/run calls the same ones.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PINNED := pyproject.toml clients/python/pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.PHONY: venv
+venv: $(VENV)/.stamp ## Build .venv with Forebay, ONNX Runtime for CPU and the Python client
+
+.PHONY: demo
+demo: $(VENV)/.stamp ## Submit, batch, run, poll: 1,000 real inputs through everything, on this machine
+	$(BIN)/python loadtest/demo.py
+
+.PHONY: check
+check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy --config-file clients/python/pyproject.toml clients/python/src
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/unit tests/flow -q -m "not soak"
+
+.PHONY: test
+test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on a PostgreSQL of its own
+	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-branch --cov-report=term
+
+.PHONY: soak
+soak: $(VENV)/.test-stamp ## The long runs
+	$(BIN)/python -m pytest tests -m soak --timeout=0
+
+.PHONY: bench-api
+bench-api: $(VENV)/.bench-stamp ## Figures of the API, and of peers: durable submits, throughput, idle latency
+	$(BIN)/python -m loadtest.bench_api
+
+.PHONY: bench-path
+bench-path: $(VENV)/.bench-stamp ## Figures of the path itself: items per second, cost by backlog
+	$(BIN)/python -m loadtest.bench_path
+
+.PHONY: services
+services: $(VENV)/.test-stamp ## Run the tests' PostgreSQL until Ctrl-C and print its URL
+	$(BIN)/python -m tests.services
+
+.PHONY: fmt
+fmt: $(VENV)/.test-stamp ## Format, and fix what ruff can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: pins
+pins: $(VENV)/.test-stamp ## Write constraints.txt from what is installed
+	$(BIN)/python .ci/pins > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
+.PHONY: clean
+clean: ## Remove what was built, and caches; FOREBAY_HOME stays
+	rm -rf $(VENV) .venv-* dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.stamp: $(PINNED)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Forebay needs Python 3.11 or later, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
+	@echo "Building $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) -e '.[cpu]' -e clients/python
+	@touch $@
+
+$(VENV)/.test-stamp: $(VENV)/.stamp
+	@echo "Adding PyTorch and the tools of tests and checks …"
+	@$(INSTALL) -e '.[cpu,torch,test,dev]' -e clients/python
+	@touch $@
+
+$(VENV)/.bench-stamp: $(VENV)/.test-stamp
+	@$(INSTALL) -e '.[cpu,loadtest]'
+	@touch $@

@@ -1,0 +1,134 @@
+"""The API as one ASGI application."""
+
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from api import browsing, faults, health
+from api.admission import Admission
+from api.backlog import Backlog
+from api.calls import Calls
+from api.deps import Deps
+from api.documentation import Documentation
+from api.front import Front
+from api.hot import Hot
+from api.ids import Ids
+from api.keys import Keys
+from api.metrics import Metrics, StoreDepth
+from api.polling import Polling
+from api.reader import Reader, reader
+from api.scribe import Scribe, scribe
+from api.sending import Sender
+from api.submitting import Submitting
+from api.waiting import Waiting
+
+SUBMIT = "/predict_async"
+BATCH = "/predict_async/batch"
+RESULT = "/result/{job_id}"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs while the API serves."""
+
+    scribe: Scribe
+    reader: Reader
+    waiting: Waiting
+    sender: Sender | None
+    calls: Calls
+    workers: ThreadPoolExecutor
+
+    def start(self) -> None:
+        self.scribe.start()
+        self.reader.start()
+        self.waiting.start()
+        if self.sender is not None:
+            self.sender.start()
+
+    async def stop(self) -> None:
+        """In the order in which they need each other: what was accepted is committed, and told to the broker."""
+        self.waiting.stop()
+        await self.scribe.stop()
+        await self.reader.stop()
+        if self.sender is not None:
+            self.sender.stop()
+        self.calls.stop()
+        self.workers.shutdown(wait=False, cancel_futures=True)
+
+
+def build(deps: Deps) -> Front:
+    """The ASGI application. It closes nothing that it was given."""
+    metrics = Metrics(deps.registry)
+    engine = _engine(deps, metrics)
+    metrics.watch(lambda: engine.scribe.waiting, lambda: engine.waiting.count)
+    deps.registry.register(StoreDepth(deps.store, deps.clock, time.monotonic))
+    submitting, polling = _handlers(deps, engine, metrics)
+    hot = {
+        SUBMIT: Hot(SUBMIT, submitting.submit, metrics.answered),
+        BATCH: Hot(BATCH, submitting.batch, metrics.answered),
+    }
+    result = Hot(RESULT, polling.get, metrics.answered)
+    app = _frame(deps, engine)
+    for path, endpoint in hot.items():
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))
+    app.router.routes.append(Route(RESULT, result, methods=["GET"]))
+    return Front(app, Keys(deps.keys), hot, result, metrics.answered, engine.waiting.drain)
+
+
+def _engine(deps: Deps, metrics: Metrics) -> Engine:
+    sender = None if deps.outlet is None else Sender(deps.outlet, deps.store, time.monotonic)
+    reads = reader(deps.store, deps.limits)
+    return Engine(
+        scribe=scribe(deps.store, deps.notices, sender, deps.limits, time.monotonic, metrics.committed),
+        reader=reads,
+        waiting=Waiting(reads, deps.notices, deps.limits.polls),
+        sender=sender,
+        calls=Calls(deps.limits.answer_within),
+        workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
+    )
+
+
+def _handlers(deps: Deps, engine: Engine, metrics: Metrics) -> tuple[Submitting, Polling]:
+    admission = Admission(deps.catalog, Ids(deps.clock, deps.random_bits))
+    backlog = Backlog(deps.store, engine.calls, deps.limits.queued, time.monotonic)
+    polling = Polling(engine.reader, engine.waiting, deps.limits)
+    submitting = Submitting(admission, engine.scribe, polling, backlog, metrics, deps.limits, engine.workers)
+    return submitting, polling
+
+
+def _frame(deps: Deps, engine: Engine) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        engine.start()
+        try:
+            yield
+        finally:
+            await engine.stop()
+
+    app = FastAPI(title="Forebay", version=deps.release, lifespan=lifespan, redirect_slashes=False)
+    faults.install(app)
+    app.include_router(browsing.routes(deps.store, deps.notices, engine.calls))
+    app.include_router(health.routes(deps.store, engine.calls, deps.registry, *_checks(deps, engine)))
+    document = Documentation(app, [model.spec for model in deps.catalog.models.values()], bool(deps.keys))
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+    return app
+
+
+def _checks(deps: Deps, engine: Engine) -> tuple[list[health.Fault], list[health.Fault]]:
+    def broker() -> str | None:
+        away = engine.sender is not None and engine.sender.degraded
+        return "broker: the last messages were not confirmed; sweeping sends them" if away else None
+
+    def backlog() -> str | None:
+        waiting = engine.scribe.waiting
+        return f"{waiting} submissions wait for their commit" if waiting > deps.limits.waiting // 2 else None
+
+    def models() -> str | None:
+        return "; ".join(str(mistake) for mistake in deps.catalog.mistakes[:10]) or None
+
+    return [models], [broker, backlog]

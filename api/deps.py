@@ -1,0 +1,52 @@
+"""What the API is given: nothing in it reaches for anything else."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from pipelines.catalog import Catalog
+from pipelines.ports import Outlet
+from pipelines.store.notices import Notices
+from pipelines.store.port import Store
+
+
+@dataclass(frozen=True)
+class Limits:
+    body: int = 8 << 20
+    """Bytes of a request's body (413)."""
+    jobs: int = 1000
+    """Jobs in one batch (422)."""
+    wait: float = 60.0
+    """Seconds; longer waits are cut to this (RFC 7240, 4.3)."""
+    waiting: int = 10_000
+    """Submissions waiting for their commit in this process (429)."""
+    waiting_bytes: int = 256 << 20
+    polls: int = 10_000
+    """Long polls held by this process; those beyond are answered at once."""
+    queued: int | None = None
+    """Rows queued in the store (429); None: no limit."""
+    answer_within: float = 1.8
+    """Seconds until a request that waits for the store is answered 503."""
+    inline_bytes: int = 64 << 10
+    """Bodies up to this are decoded on the event loop, larger ones in a thread."""
+
+
+@dataclass(frozen=True)
+class Deps:
+    store: Store
+    catalog: Catalog
+    notices: Notices
+    outlet: Outlet | None = None
+    """The sending side of the broker; None with the store as the queue."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Hex sha256 of an API key → its tenant. Empty: every request is of the tenant `default`."""
+    limits: Limits = Limits()
+    release: str = "0"
+    """Forebay's version, for the OpenAPI document."""
+    clock: Callable[[], float] = time.time
+    random_bits: Callable[[int], int] = secrets.randbits
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    """A registry of the API's own."""

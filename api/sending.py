@@ -1,0 +1,89 @@
+"""Telling the broker about committed rows: tried for a moment, and left to the sweeper when it fails."""
+
+import logging
+from collections.abc import Callable, Sequence
+from queue import Empty, Full, Queue
+from threading import Thread
+
+from pipelines.ports import Message, Outlet
+from pipelines.store.port import Store, StoreAway
+from schemas.envelope import INLINE_BYTES
+from schemas.jobs import Submission
+
+PATIENCE = 0.25
+"""Seconds after the commit within which a message may still be handed to the broker."""
+
+_MOST = 1024
+log = logging.getLogger(__name__)
+
+
+class Sender:
+    """A thread of its own, so that a slow broker delays no commit. What it leaves has no `sent_at`: the sweeper sends it."""
+
+    def __init__(self, outlet: Outlet, store: Store, monotonic: Callable[[], float]) -> None:
+        self._outlet = outlet
+        self._store = store
+        self._monotonic = monotonic
+        self._queue: Queue[tuple[float, Message] | None] = Queue(maxsize=10_000)
+        self.degraded = False
+        """Whether the last messages were left to the sweeper."""
+
+    def start(self) -> None:
+        self._thread = Thread(target=self._serve, name="sender", daemon=True)
+        self._thread.start()
+
+    def stop(self, within: float = 1.0) -> None:
+        try:
+            self._queue.put(None, timeout=within)
+        except Full:
+            return
+        self._thread.join(within)
+
+    def send(self, submissions: Sequence[Submission]) -> None:
+        until = self._monotonic() + PATIENCE
+        try:
+            for submission in submissions:
+                self._queue.put_nowait((until, message_of(submission)))
+        except Full:
+            self.degraded = True
+
+    def _serve(self) -> None:
+        while (first := self._queue.get()) is not None:
+            now = self._monotonic()
+            waiting = [first, *self._gather()]
+            messages = [message for until, message in waiting if until >= now]
+            if len(messages) < len(waiting):
+                self.degraded = True
+            if messages:
+                self._deliver(messages)
+
+    def _gather(self) -> list[tuple[float, Message]]:
+        found: list[tuple[float, Message]] = []
+        while len(found) < _MOST:
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                break
+            if item is None:
+                self._queue.put(None)
+                break
+            found.append(item)
+        return found
+
+    def _deliver(self, messages: list[Message]) -> None:
+        try:
+            confirmed = self._outlet.send(messages)
+            sent = [message for message, ok in zip(messages, confirmed, strict=True) if ok]
+            if sent:
+                self._store.stamp_sent(sent, never_claimed=True)
+            self.degraded = len(sent) < len(messages)
+        except StoreAway:
+            pass  # sent and not stamped: the sweeper sends them once more, which wakes and harms nothing
+        except Exception:
+            self.degraded = True
+            log.exception("sender: %d messages are left to the sweeper", len(messages))
+
+
+def message_of(submission: Submission) -> Message:
+    small = len(submission.inputs) <= INLINE_BYTES
+    return Message(id=submission.id, generation=0, inputs=submission.inputs if small else None)

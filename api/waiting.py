@@ -1,0 +1,123 @@
+"""Long polls: who waits for a job is woken by its notice, and by one poll a second for all together."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from api.grouping import Full
+from api.reader import Named, Reader, Seen
+from pipelines.store.notices import Notices
+from schemas.jobs import JobView
+from schemas.states import TERMINAL
+
+_AT_ONCE = 256
+
+
+class Waiter:
+    """Registered before the job is first read, so that no notice falls between."""
+
+    __slots__ = ("future", "id", "tenant")
+
+    def __init__(self, tenant: str, id: str, future: asyncio.Future[Seen]) -> None:
+        self.tenant = tenant
+        self.id = id
+        self.future = future
+        """How the job ended; None when waiting is over for everybody (shutdown)."""
+
+
+class Waiting:
+    """Belongs to the event loop, but for `drain`."""
+
+    def __init__(self, reader: Reader, notices: Notices, most: int, poll: float = 1.0) -> None:
+        self._reader = reader
+        self._notices = notices
+        self._most = most
+        self._poll = poll
+        self._waiters: dict[str, list[Waiter]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+        self.count = 0
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop_listening: Callable[[], None] = self._notices.listen(on_ended=self._heard)
+
+    def stop(self) -> None:
+        self._stop_listening()
+        self._end()
+
+    def drain(self) -> None:
+        """Answer every long poll now, and each later one at once. From any thread."""
+        self._loop.call_soon_threadsafe(self._end)
+
+    def register(self, tenant: str, id: str) -> Waiter:
+        waiter = Waiter(tenant, id, self._loop.create_future())
+        if self._over or self.count >= self._most:
+            waiter.future.set_result(None)
+            return waiter
+        self._waiters.setdefault(id, []).append(waiter)
+        self.count += 1
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._poll, self._tick)
+        return waiter
+
+    def forget(self, waiter: Waiter) -> None:
+        among = self._waiters.get(waiter.id)
+        if among is None or waiter not in among:
+            return
+        among.remove(waiter)
+        self.count -= 1
+        if not among:
+            del self._waiters[waiter.id]
+
+    def _heard(self, ids: list[str]) -> None:
+        """Called by the notices' thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._look, ids)
+        except RuntimeError:  # the loop is closed: nobody waits
+            return
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._waiters:
+            self._look(list(self._waiters))
+            self._timer = self._loop.call_later(self._poll, self._tick)
+
+    def _look(self, ids: Iterable[str]) -> None:
+        named = list({(waiter.tenant, id) for id in ids for waiter in self._waiters.get(id, ())})
+        for start in range(0, len(named), _AT_ONCE):
+            self._ask(named[start : start + _AT_ONCE])
+
+    def _ask(self, named: Sequence[Named]) -> None:
+        try:
+            answer = self._reader.ask(named)
+        except Full:
+            return  # the next poll asks again
+        answer.add_done_callback(lambda done: self._seen(named, done))
+
+    def _seen(self, named: Sequence[Named], answer: asyncio.Future[list[Seen]]) -> None:
+        if answer.cancelled() or answer.exception() is not None:
+            return  # the store is away: the next poll asks again
+        for (tenant, id), seen in zip(named, answer.result(), strict=True):
+            if ended(seen):
+                self._wake(tenant, id, seen)
+
+    def _wake(self, tenant: str, id: str, seen: Seen) -> None:
+        for waiter in [waiter for waiter in self._waiters.get(id, ()) if waiter.tenant == tenant]:
+            self.forget(waiter)
+            if not waiter.future.done():
+                waiter.future.set_result(seen)
+
+    def _end(self) -> None:
+        self._over = True
+        for waiter in [waiter for among in self._waiters.values() for waiter in among]:
+            self.forget(waiter)
+            if not waiter.future.done():
+                waiter.future.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def ended(seen: Seen) -> bool:
+    """Whether waiting longer changes nothing. Not for a job not found: its commit may be on the way."""
+    return seen is not None and (not isinstance(seen, JobView) or seen.state in TERMINAL)

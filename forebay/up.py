@@ -1,0 +1,152 @@
+"""`forebay up`: API and worker as two processes of this machine, watched by a third that does nothing else.
+
+Two processes, so that a model that takes its process down takes no request with it: the worker is started again.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+READY_WITHIN_S = 300.0
+MOST_RESTARTS = 5
+"""Within RESTARTS_WINDOW_S: a process that keeps dying is not started a sixth time."""
+RESTARTS_WINDOW_S = 60.0
+
+
+class Child(Struct):
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes]
+    restarts: list[float]
+
+
+class Up:
+    def __init__(self, commands: Mapping[str, Sequence[str]], tell: Callable[[str], None], grace: float) -> None:
+        """`commands`: the arguments of the `forebay` command, by name, in the order of their start."""
+        self._commands = commands
+        self._tell = tell
+        self._grace = grace
+        self._children: list[Child] = []
+        self._signaled = 0
+        self._wake_read, self._wake_write = os.pipe()
+
+    def run(self, ready: Callable[[dict[str, str]], None]) -> int:
+        """Serve until SIGINT or SIGTERM; the exit code. `ready` gets what each process said, when all serve."""
+        os.set_blocking(self._wake_write, False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        try:
+            said = {name: self._start_and_wait(name) for name in self._commands}
+            if not self._signaled:
+                ready(said)
+                self._watch()
+        except _Failed as failed:
+            return failed.code
+        finally:
+            self._stop_all()
+        return 0
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self._signaled += 1
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"!")
+        if self._signaled > 1:
+            for child in self._children:
+                child.process.kill()
+
+    def _start_and_wait(self, name: str) -> str:
+        """What it said when it was ready. Raises _Failed when it ended instead; its own message stands above."""
+        read, write = os.pipe()
+        child = self._start(name, write)
+        os.close(write)
+        said = self._read_line(read)
+        os.close(read)
+        if said is None:
+            if self._signaled:
+                return ""
+            raise _Failed(child.process.wait() or 1)
+        return said
+
+    def _start(self, name: str, ready_fd: int | None) -> Child:
+        arguments = [sys.executable, "-P", "-m", "forebay.cli.app", *self._commands[name]]
+        passed: tuple[int, ...] = ()
+        if ready_fd is not None:
+            arguments += ["--ready-fd", str(ready_fd)]
+            passed = (ready_fd,)
+        # A session of its own: Ctrl-C reaches the children through us alone, in order.
+        process = subprocess.Popen(arguments, pass_fds=passed, start_new_session=True, stdin=subprocess.DEVNULL)
+        child = Child(name, arguments, process, [])
+        self._children.append(child)
+        return child
+
+    def _read_line(self, read: int) -> str | None:
+        """None when the pipe was closed, the time is over or a signal came first."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        said = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(read, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            while not self._signaled and time.monotonic() < deadline:
+                for key, _ in selector.select(1.0):
+                    if key.fd != read:
+                        continue
+                    part = os.read(read, 4096)
+                    said += part
+                    if said.endswith(b"\n"):
+                        return said.decode().strip()
+                    if not part:
+                        return None
+        return None
+
+    def _watch(self) -> None:
+        while not self._signaled:
+            self._wait(0.5)
+            for child in list(self._children):
+                if child.process.poll() is not None and not self._signaled:
+                    self._restart(child)
+
+    def _restart(self, child: Child) -> None:
+        now = time.monotonic()
+        recent = [at for at in child.restarts if now - at < RESTARTS_WINDOW_S]
+        code = child.process.returncode
+        if len(recent) >= MOST_RESTARTS:
+            self._tell(
+                f"{child.name} ended {len(recent) + 1} times within {RESTARTS_WINDOW_S:.0f} s (last: {code}): giving up"
+            )
+            raise _Failed(1)
+        self._tell(f"{child.name} ended with {code}: starting it again")
+        self._wait(min(5.0, 0.2 * 2 ** len(recent)))
+        self._children.remove(child)
+        if not self._signaled:
+            self._start(child.name, None).restarts = [*recent, now]
+
+    def _wait(self, seconds: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            selector.select(seconds)
+
+    def _stop_all(self) -> None:
+        """The API first, so that nothing new comes in; each drains."""
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.terminate()
+        deadline = time.monotonic() + self._grace + 5
+        for child in self._children:
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+class _Failed(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code

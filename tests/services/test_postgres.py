@@ -1,0 +1,101 @@
+"""The harness itself: what it promises to the tests that lean on it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.services.databases import Databases
+from tests.services.guard import postmaster
+from tests.services.installations import NoPostgres, find, installations
+from tests.services.postgres import Failed, Postgres
+from tests.services.require import require
+
+WITHIN = 20.0
+STARTER = """
+import signal, sys
+from tests.services.postgres import Postgres
+server = Postgres.start(fsync=False)
+print(server.pid, server.folder, flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def own() -> Postgres:
+    """A server for this test alone."""
+    if not installations():
+        require("no PostgreSQL was found")
+    return Postgres.start(fsync=False)
+
+
+def test_databases_are_fresh_and_apart(postgres: Databases) -> None:
+    with postgres.database() as one, postgres.database() as other:
+        with psycopg.connect(one) as connection:
+            connection.execute("CREATE TABLE here (x int)")
+        with psycopg.connect(other) as connection:
+            assert connection.execute("SELECT to_regclass('here')").fetchone() == (None,)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(one)
+
+
+def test_a_database_is_dropped_though_somebody_is_connected(postgres: Databases) -> None:
+    url = postgres.fresh_database()
+    with psycopg.connect(url) as connection:
+        postgres.drop(url)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+
+
+def test_committed_rows_outlive_a_crash_and_the_port_stays(own: Postgres) -> None:
+    with own as server:
+        url = server.fresh_database()
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 1 AS x")
+        server.stop("immediate")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(url)
+        with pytest.raises(Failed, match="stopped"):
+            _ = server.pid
+        server.restart()
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT x FROM kept").fetchone() == (1,)
+    assert not server.folder.exists()
+    server.close()  # a second time does nothing
+
+
+def test_a_setting_the_server_refuses_is_told_with_its_log() -> None:
+    if not installations():
+        require("no PostgreSQL was found")
+    with pytest.raises(Failed, match="no_such_setting"):
+        Postgres.start(options={"no_such_setting": "1"})
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_its_owner_is_killed(end: signal.Signals) -> None:
+    if not installations():
+        require("no PostgreSQL was found")
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert starter.stdout is not None
+    pid, folder = starter.stdout.readline().split()
+    assert postmaster(Path(folder)) == int(pid)
+    starter.send_signal(end)
+    starter.stdout.close()
+    starter.wait()
+    deadline = time.monotonic() + WITHIN
+    while os.path.exists(f"/proc/{pid}") or Path(folder).exists():
+        assert time.monotonic() < deadline, f"{folder} or process {pid} is still there"
+        time.sleep(0.05)
+
+
+def test_a_folder_without_programs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoPostgres, match="expected PostgreSQL's bin folder"):
+        find(tmp_path)

@@ -1,0 +1,41 @@
+"""Metrics and documentation."""
+
+from api_driver import BODY, Api
+
+
+def test_metrics_count_by_model_version_and_outcome(api: Api) -> None:
+    api.submit(Idempotency_Key="k")
+    api.submit(Idempotency_Key="k")
+    api.submit({**BODY, "priority": 1}, Idempotency_Key="k")
+    api.client.get("/result/unknown-1")
+    text = api.client.get("/metrics").text
+    for outcome in ("accepted", "replayed", "conflict"):
+        assert f'forebay_api_submissions_total{{model="sum",outcome="{outcome}",version="1"}} 1.0' in text
+    assert 'forebay_api_requests_total{route="/predict_async",status="202"} 2.0' in text
+    assert 'forebay_api_requests_total{route="/result/{job_id}",status="404"} 1.0' in text
+    assert 'forebay_jobs{model="sum",state="queued",version="1"} 1.0' in text
+    assert "unknown-1" not in text
+
+
+def test_openapi_names_every_route_and_its_examples_are_accepted(api: Api) -> None:
+    document = api.client.get("/openapi.json").json()
+    wanted = {"/predict_async", "/predict_async/batch", "/result/{job_id}", "/result/{job_id}/cancel", "/jobs"}
+    assert wanted | {"/healthz", "/readyz", "/metrics"} <= set(document["paths"])
+    for path in ("/predict_async", "/predict_async/batch"):
+        content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        for example in content["examples"].values():
+            assert api.client.post(path, json=example["value"]).status_code == 202
+    assert api.client.get("/docs").status_code == 200
+
+
+def test_every_reference_in_openapi_leads_somewhere(api: Api) -> None:
+    document = api.client.get("/openapi.json").json()
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if "$ref" in value:
+                assert value["$ref"].rsplit("/", 1)[1] in document["components"]["schemas"]
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)

@@ -1,0 +1,75 @@
+"""A worker's metrics: by model and version, never by job. Seconds and `_total`."""
+
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from schemas.jobs import Claim
+from schemas.verdicts import Dead, Done, Release, Retry, Verdict
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SIZES = tuple(2**n for n in range(13))
+_OF_MODEL = ("model", "version")
+
+
+class PrometheusObserver:
+    """See `pipelines.flow.observer.Observer`."""
+
+    def __init__(self, registry: CollectorRegistry, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._claims = Counter("forebay_claims_total", "Claims.", _OF_MODEL, registry=registry)
+        self._sizes = Histogram("forebay_batch_size", "Items per batch.", _OF_MODEL, buckets=_SIZES, registry=registry)
+        self._compute = Histogram(
+            "forebay_compute_seconds", "Time in the model, per batch.", _OF_MODEL, buckets=_SECONDS, registry=registry
+        )
+        self._verdicts = Counter(
+            "forebay_verdicts_total", "Recorded verdicts.", (*_OF_MODEL, "verdict", "reason"), registry=registry
+        )
+        self._refused = Counter(
+            "forebay_refused_writes_total", "Verdicts for rows that were somebody else's by then.", registry=registry
+        )
+        self._troubles = Counter("forebay_troubles_total", "Times something outside was away.", registry=registry)
+        self._seen = Gauge("forebay_worker_up", "1 while the worker serves.", registry=registry)
+        self._seen.set(1)
+
+    def claimed(self, claims: Sequence[Claim], waited: float) -> None:
+        for (model, version), count in _by_model(claims).items():
+            self._claims.labels(model, version).inc(count)
+
+    def batch(self, model: str, version: str, size: int, seconds: float) -> None:
+        self._sizes.labels(model, version).observe(size)
+        self._compute.labels(model, version).observe(seconds)
+
+    def recorded(self, verdicts: Sequence[tuple[Claim, Verdict]], refused: int) -> None:
+        counts: dict[tuple[str, str, str, str], int] = {}
+        for claim, verdict in verdicts:
+            key = (claim.model, claim.version, *_named(verdict))
+            counts[key] = counts.get(key, 0) + 1
+        for labels, count in counts.items():
+            self._verdicts.labels(*labels).inc(count)
+        if refused:
+            self._refused.inc(refused)
+
+    def trouble(self, what: str) -> None:
+        self._troubles.inc()
+        self._tell(what)
+
+
+def _by_model(claims: Sequence[Claim]) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = {}
+    for claim in claims:
+        key = (claim.model, claim.version)
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _named(verdict: Verdict) -> tuple[str, str]:
+    match verdict:
+        case Done():
+            return "done", ""
+        case Retry(reason):
+            return "retry", reason
+        case Dead(reason):
+            return "dead", reason
+        case Release():
+            return "release", ""
