@@ -54,7 +54,7 @@ class Model(Struct):
     chance: random.Random
     name: str = "m"
     version: str = "1"
-    limits: Limits = Limits(max_attempts=3, max_deliveries=3, retry_base_s=1.0, retry_max_s=5.0)
+    limits: Limits = Limits(max_attempts=3, max_deliveries=5, retry_base_s=1.0, retry_max_s=5.0)
     batching: Batching = Batching(max_batch_size=8)
     runs: int = 0
     largest: int = 6
@@ -128,9 +128,12 @@ class Watching(MemoryStore):
     def check(self) -> None:
         for row in list(self.rows.values()):
             before = self.seen.get(row.seq)
+            now = (row.state, row.generation, row.fence, row.result)
+            if before == now:
+                continue
             if before is not None:
                 check_move(row, *before)
-            self.seen[row.seq] = (row.state, row.generation, row.fence, row.result)
+            self.seen[row.seq] = now
 
 
 def check_move(row: Row, state: State, generation: int, fence: int, result: bytes | None) -> None:
