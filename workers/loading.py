@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from pipelines.catalog import ModelVersion
-from pipelines.flow.served import InvalidOutput, Prepared
+from pipelines.flow.judging import describe
+from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.inputs import InputCodec
 from pipelines.inputs.kinds import NUMPY
 from pipelines.outputs import OutputCodec
@@ -40,7 +41,7 @@ class LoadedModel:
         self._uniform = hooks.preprocess is None and all(-1 not in tensor.shape for tensor in version.spec.inputs)
         self._padded = frozenset(tensor.name for tensor in version.spec.inputs if tensor.pad is not None)
 
-    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput]:
+    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
         decoded = self._inputs.decode_many(raws)
         if self._uniform and not self._weighed:
             return [item if isinstance(item, InvalidInput) else Prepared(item) for item in decoded]
@@ -54,14 +55,16 @@ class LoadedModel:
             return self._outputs.encode_many(outputs)
         return [self._finish(output) for output in outputs]
 
-    def _prepare(self, tensors: Tensors) -> Prepared | InvalidInput:
+    def _prepare(self, tensors: Tensors) -> Prepared | InvalidInput | HookFailed:
         try:
             if self._hooks.preprocess is not None:
                 tensors = self._hooks.preprocess(tensors)
             cost = self._hooks.cost(tensors) if self._hooks.cost is not None else self._cost(tensors)
             return Prepared(tensors, cost, self._likeness(tensors))
+        except ValueError as refusal:
+            return InvalidInput(" ".join(str(refusal).split()))
         except Exception as fault:  # noqa: BLE001  # the verdict on this input follows
-            return InvalidInput(f"pre-processing refused it: {type(fault).__name__}: {' '.join(str(fault).split())}")
+            return HookFailed(f"preprocess: {describe(fault)}")
 
     def _cost(self, tensors: Tensors) -> float:
         """By default the elements of what varies: the length that padding would be paid for."""
@@ -77,7 +80,7 @@ class LoadedModel:
         try:
             return self._outputs.encode_many([self._hooks.postprocess(output)])[0]
         except Exception as fault:  # noqa: BLE001  # the verdict on this output follows
-            return InvalidOutput(f"post-processing failed: {type(fault).__name__}: {' '.join(str(fault).split())}")
+            return InvalidOutput(f"postprocess: {describe(fault)}")
 
 
 def availability(version: ModelVersion) -> str | None:
@@ -129,9 +132,10 @@ def warm(loaded: LoadedModel, version: ModelVersion) -> None:
 def _example(loaded: LoadedModel, version: ModelVersion) -> Prepared:
     given = version.spec.example or {tensor.name: _zeros(tensor) for tensor in version.spec.inputs}
     (prepared,) = loaded.prepare([msgspec.json.encode(given)])
-    if isinstance(prepared, InvalidInput):
-        raise BadArtifact(f"model {version.name}: its example does not fit: {prepared}")
-    return prepared
+    if isinstance(prepared, Prepared):
+        return prepared
+    fault = prepared.error if isinstance(prepared, HookFailed) else prepared
+    raise BadArtifact(f"model {version.name}: its example (model.yaml) does not fit: {fault}")
 
 
 def _zeros(tensor: TensorSpec) -> Any:

@@ -45,7 +45,9 @@ def fit(pixels: np.ndarray, labels: np.ndarray) -> Layers:
     """Weights (inputs × outputs) and biases, float32, layer by layer."""
     network = MLPClassifier(HIDDEN, random_state=SEED, max_iter=400, alpha=1e-3)
     network.fit(pixels * SCALE, labels)
-    return [(w.astype(np.float32), b.astype(np.float32)) for w, b in zip(network.coefs_, network.intercepts_, strict=True)]
+    return [
+        (w.astype(np.float32), b.astype(np.float32)) for w, b in zip(network.coefs_, network.intercepts_, strict=True)
+    ]
 
 
 def predict(layers: Layers, pixels: np.ndarray) -> np.ndarray:

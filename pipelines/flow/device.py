@@ -100,7 +100,7 @@ class Device:
     def _run(self, items: list[Item]) -> None:
         served = items[0].served
         if items[0].prepared is None:  # lost twice in a row: decoded only now, alone, after its start was counted
-            items, refused = prepare(served, items)
+            items, refused = prepare(served, items, self._judge, self._breaker)
             self._outbox.put([Entry(item.delivery, verdict) for item, verdict in refused])
             if not items:
                 return

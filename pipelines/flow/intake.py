@@ -6,14 +6,15 @@ from itertools import count
 import msgspec
 
 from pipelines.clock import Clock
+from pipelines.flow.breaker import Breaker
 from pipelines.flow.buffer import Buffer
 from pipelines.flow.credits import Credits
 from pipelines.flow.held import Held
 from pipelines.flow.item import Item
-from pipelines.flow.judging import crashed
+from pipelines.flow.judging import Judge, crashed
 from pipelines.flow.observer import Observer
 from pipelines.flow.outbox import Entry, Outbox
-from pipelines.flow.served import Fleet, Served
+from pipelines.flow.served import Fleet, Prepared, Served
 from pipelines.ports import Delivery, InvalidInput, Queue
 from pipelines.store.port import Store
 from schemas.reasons import Reason
@@ -28,7 +29,7 @@ LOST_IN_A_ROW = 2
 class Intake:
     def __init__(
         self, queue: Queue, store: Store, fleet: Fleet, buffer: Buffer, outbox: Outbox, held: Held, credits: Credits,
-        clock: Clock, observer: Observer, lease: float,
+        judge: Judge, breaker: Breaker, clock: Clock, observer: Observer, lease: float,
     ) -> None:  # fmt: skip
         self._queue = queue
         self._store = store
@@ -37,6 +38,8 @@ class Intake:
         self._outbox = outbox
         self._held = held
         self._credits = credits
+        self._judge = judge
+        self._breaker = breaker
         self._clock = clock
         self._observer = observer
         self._lease = lease
@@ -86,6 +89,10 @@ class Intake:
             if served is None:
                 verdicts.append(Entry(delivery, Release(NOT_SERVED_DELAY_S)))
                 continue
+            paused = self._breaker.pause_left(claim.model, claim.version)
+            if paused > 0:
+                verdicts.append(Entry(delivery, Release(paused)))
+                continue
             item = Item(delivery, claim, served, now, next(self._orders))
             every.append(item)
             by_served.setdefault(id(served), (served, []))[1].append(item)
@@ -109,20 +116,26 @@ class Intake:
                     waiting.append(item)
                 elif item.claim.starts > 0:
                     for_now.append(item)
-        ready, refused = prepare(served, for_now)
+        ready, refused = prepare(served, for_now, self._judge, self._breaker)
         self._buffer.put([*waiting, *ready] if waiting else ready)
         return [Entry(item.delivery, verdict) for item, verdict in (*verdicts, *refused)]
 
 
-def prepare(served: Served, items: Sequence[Item]) -> tuple[list[Item], list[tuple[Item, Verdict]]]:
-    """Decode these; those that are ready, and the verdicts of those whose input does not fit."""
+def prepare(
+    served: Served, items: Sequence[Item], judge: Judge, breaker: Breaker
+) -> tuple[list[Item], list[tuple[Item, Verdict]]]:
+    """Decode these; those that are ready, and the verdicts of the others."""
     prepared = served.prepare([item.claim.inputs for item in items])
     ready: list[Item] = []
     refused: list[tuple[Item, Verdict]] = []
     for item, got in zip(items, prepared, strict=True):
-        if isinstance(got, InvalidInput):
-            refused.append((item, Dead(Reason.INVALID_INPUT, str(got))))
-        else:
+        if isinstance(got, Prepared):
             item.prepared = got
             ready.append(item)
+        elif isinstance(got, InvalidInput):
+            refused.append((item, Dead(Reason.INVALID_INPUT, str(got))))
+        else:
+            refused.append((item, judge.failure(item.claim, served.limits, Reason.MODEL_ERROR, got.error)))
+    if refused:
+        breaker.note(served.name, served.version, [verdict for _, verdict in refused])
     return ready, refused

@@ -18,6 +18,12 @@ class Prepared(Struct, gc=False):
     """Only items of equal likeness share a batch (e.g. their shapes, where these may not be padded)."""
 
 
+class HookFailed(Struct, frozen=True, gc=False):
+    """The model's own pre-processing broke on this input: an error of the model, not of the input."""
+
+    error: str
+
+
 class InvalidOutput(Struct, frozen=True, gc=False):
     """What the model answered for one item does not fit its declared outputs."""
 
@@ -30,7 +36,7 @@ class Served(Protocol):
     limits: Limits
     batching: Batching
 
-    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput]:
+    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
         """One per input, in order. One bad input never costs its neighbours; never raises for what is in an input."""
         ...
 

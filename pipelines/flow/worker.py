@@ -57,10 +57,12 @@ class Worker:
         self.outbox = Outbox()
         self.buffer = Buffer(clock, lambda item: ceilings.most(item.group))
         self.judge = Judge(outside.chance)
+        breaker = Breaker(clock)
         self.intake = Intake(
-            queue, store, outside.fleet, self.buffer, self.outbox, self.held, self.credits, clock, observer, plan.lease
-        )
-        self.device = Device(store, self.buffer, self.outbox, self.judge, Breaker(clock), ceilings, clock, observer)
+            queue, store, outside.fleet, self.buffer, self.outbox, self.held, self.credits, self.judge, breaker, clock, observer,
+            plan.lease,
+        )  # fmt: skip
+        self.device = Device(store, self.buffer, self.outbox, self.judge, breaker, ceilings, clock, observer)
         self.recorder = Recorder(store, queue, self.outbox, self.held, self.credits, outside.notices, observer)
         self.heartbeat = Heartbeat(store, queue, self.held, self.buffer, self.outbox, clock, observer, plan.lease)
         self.sweeper = Sweeper(store, outside.notices, observer, plan.sweep, outside.outlet)

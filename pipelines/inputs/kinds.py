@@ -1,11 +1,10 @@
-"""Element types: what JSON may hold for each dtype, and its names in the Open Inference Protocol."""
+"""Element types: what JSON may hold for each dtype, how it is packed, and its name in the Open Inference Protocol."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 import numpy as np
 
-from schemas.model_spec import DType
+from schemas.model_spec import DType, TensorSpec
 
 NUMPY: dict[DType, Any] = {
     "float16": np.float16, "float32": np.float32, "float64": np.float64,
@@ -21,21 +20,33 @@ OIP: dict[DType, str] = {
     "bool": "BOOL", "string": "BYTES",
 }  # fmt: skip
 
+PACK: dict[DType, str] = {
+    "float16": "e", "float32": "f", "float64": "d",
+    "int8": "b", "int16": "h", "int32": "i", "int64": "q",
+    "uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q",
+    "bool": "?",
+}  # fmt: skip
+"""`struct` formats. Packing refuses what overflows, floats among integers, and wrong lengths."""
 
-def element(dtype: DType) -> Any:
-    """The type msgspec decodes an element as: it refuses all else, and names the place."""
-    if dtype == "bool":
+
+def is_float(dtype: DType) -> bool:
+    return dtype.startswith("float")
+
+
+def decoded(spec: TensorSpec) -> Any:
+    """The type that msgspec decodes this input as: it refuses all else, and names the place."""
+    return _nested(_element(spec), len(spec.shape))
+
+
+def _element(spec: TensorSpec) -> Any:
+    if spec.dtype == "bool":
         return bool
-    if dtype == "string":
+    if spec.dtype == "string":
         return str
-    if dtype.startswith("float"):
-        return float
-    limits = np.iinfo(NUMPY[dtype])
-    if dtype in ("int64", "uint64"):  # msgspec's own integers end there
-        return int if dtype == "int64" else Annotated[int, msgspec.Meta(ge=0)]
-    return Annotated[int, msgspec.Meta(ge=int(limits.min), le=int(limits.max))]
+    if is_float(spec.dtype):
+        return float | None if spec.nan else float  # JSON has no NaN: null stands for it, as in outputs
+    return int | float  # 3.0 is an integer to JSON; 3.5 is refused by the column
 
 
-def nested(dtype: DType, rank: int) -> Any:
-    """`rank` lists deep."""
-    return element(dtype) if rank == 0 else list[nested(dtype, rank - 1)]  # type: ignore[misc]  # made at run time
+def _nested(element: Any, rank: int) -> Any:
+    return element if rank == 0 else list[_nested(element, rank - 1)]  # type: ignore[misc]  # made at run time

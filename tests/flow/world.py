@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from pipelines.flow.served import InvalidOutput, Prepared
+from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.flow.sweeper import SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.ports import InvalidInput, OutOfMemory, Tensors
@@ -60,7 +60,7 @@ class Model(Struct):
     largest: int = 6
     """The device runs out of memory beyond this."""
 
-    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput]:
+    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
         return [self._prepare(raw) for raw in raws]
 
     def _prepare(self, raw: bytes) -> Prepared | InvalidInput:
