@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from prometheus_client import start_http_server
@@ -34,7 +35,7 @@ def serve_api(settings: Settings, ready: Ready) -> int:
         built.app, loop="uvloop", http="httptools", lifespan="on", access_log=False, log_config=None,
         timeout_graceful_shutdown=int(settings.grace) or 1, timeout_keep_alive=75, server_header=False,
     )  # fmt: skip
-    server = _Server(config, lambda: ready(_url(listening, settings.host)))
+    server = _Server(config, lambda: ready(_url(listening, settings.host)), built.app.drain)
     _calm_collector()
     sweeping.start()
     try:
@@ -70,11 +71,16 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has started."""
+    """Tells when it has started, and answers long polls before it waits for open requests."""
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], on_exit: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_start = on_start
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_exit()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

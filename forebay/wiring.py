@@ -4,13 +4,13 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 import api.app
 from api.deps import Deps, Limits
+from api.front import Front
 from forebay import __version__
 from forebay.settings import Settings
 from pipelines.catalog import Catalog
@@ -38,7 +38,7 @@ API_PATIENCE_S = 1.5
 
 
 class Api(Struct, frozen=True):
-    app: Any
+    app: Front
     """ASGI."""
     sweeper: Sweeper
     close: Callable[[], None]
