@@ -8,6 +8,7 @@ process ends with `EXIT_STUCK`, for whoever started it to start it again.
 import logging
 import threading
 from collections.abc import Callable
+from itertools import count
 
 from msgspec import Struct
 
@@ -21,6 +22,8 @@ EXIT_STUCK = 70
 POLL_S = 1.0
 """Without a notice, how often the queue is looked at."""
 AWAY_S = 0.5
+WATCH_S = 0.5
+"""How often the running batch is held against its time-out."""
 
 
 class Ending(Struct, frozen=True):
@@ -107,9 +110,14 @@ class Supervisor:
                 self._worker.outbox.wait(POLL_S)
 
     def _heartbeat(self) -> None:
-        """Beats until the drain is over; also the watchdog of the running batch."""
-        while not self._drained.wait(min(1.0, self._worker.heartbeat.interval / 2)):
-            self._worker.heartbeat.step()
+        """Beats until the drain is over; in between, the watchdog of the running batch."""
+        look = min(WATCH_S, self._worker.heartbeat.interval)
+        looks_per_beat = round(self._worker.heartbeat.interval / look)
+        for turn in count(1):
+            if self._drained.wait(look):
+                return
+            if turn % looks_per_beat == 0:
+                self._worker.heartbeat.step()
             if not self._stuck and self._worker.judge_stuck():
                 log.error("the model hangs: its batch is judged, the rest drained, this process ends")
                 self._stuck = True

@@ -33,6 +33,11 @@ def up(
         "worker": ["worker", *_options(models=models, home=home, metrics_port=metrics_port)],
     }
     _log()
+    print(
+        f"forebay: starting with models from {settings.models} and files under {settings.home} …",
+        file=sys.stderr,
+        flush=True,
+    )
     serving = Up(commands, lambda line: print(f"forebay: {line}", file=sys.stderr, flush=True), settings.grace)
     raise typer.Exit(serving.run(lambda said: _say_up(settings, said)))
 

@@ -12,6 +12,9 @@ from pipelines.store.dialect import Fields, pack
 from pipelines.store.port import Refused
 from schemas.jobs import PRIORITIES, Claim
 
+MOST_MODELS_IN_SQLITE = 500 // len(PRIORITIES)
+"""Lanes of one claim: a compound SELECT of SQLite has at most 500 parts. With more models, the queue lets them take turns."""
+
 _CLAIMABLE = """state IN ('queued', 'running') AND visible_at <= {now}
                 AND (deadline_at IS NULL OR deadline_at > {now})"""
 
@@ -88,6 +91,7 @@ class Claiming:
         if not models or most <= 0:
             return []
         if self.db.dialect.name == "sqlite":
+            models = models[:MOST_MODELS_IN_SQLITE]
             template = _sqlite_claim(len(models))
             values: dict[str, Any] = {f"model_{number}": model for number, model in enumerate(models)}
         else:
