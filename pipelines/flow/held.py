@@ -4,13 +4,14 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from pipelines.flow.item import Item
+from schemas.jobs import Claim
 
 
 class Held:
-    """Thread-safe."""
+    """Thread-safe. By row and fence: a worker that lost a lease may hold the same row again before it notices."""
 
     def __init__(self) -> None:
-        self._items: dict[int, Item] = {}
+        self._items: dict[tuple[int, int], Item] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -19,12 +20,12 @@ class Held:
     def add(self, items: Sequence[Item]) -> None:
         with self._lock:
             for item in items:
-                self._items[item.claim.seq] = item
+                self._items[item.claim.seq, item.claim.fence] = item
 
-    def remove(self, seqs: Iterable[int]) -> None:
+    def remove(self, claims: Iterable[Claim]) -> None:
         with self._lock:
-            for seq in seqs:
-                self._items.pop(seq, None)
+            for claim in claims:
+                self._items.pop((claim.seq, claim.fence), None)
 
     def since(self, arrived_before: float) -> list[Item]:
         """Those that arrived before this and still have a lease."""

@@ -60,18 +60,26 @@ class Recorder:
         if len(counted) == len(verdicts):
             self._observer.recorded(verdicts, refused=0)
         else:
-            ours = [(claim, verdict) for claim, verdict in verdicts if claim.seq in counted]
-            self._observer.recorded(ours, refused=len(verdicts) - len(counted))
+            ours = _counted(verdicts, counted)
+            self._observer.recorded(ours, refused=len(verdicts) - len(ours))
         return counted
 
     def _finish(self, entries: Sequence[Entry], counted: set[int]) -> None:
         claims = [entry.delivery.claim for entry in entries if entry.delivery.claim is not None]
-        self._held.remove(claim.seq for claim in claims)
+        self._held.remove(claims)
         self._credits.give(len(entries), sum(len(claim.inputs) for claim in claims))
         ended = [_claim(entry).id for entry in entries if entry.record and _ends(entry.verdict)]
         if ended and counted:
             self._notices.ended(ended)
         self._outbox.done(len(entries))
+
+
+def _counted(verdicts: Sequence[tuple[Claim, Verdict]], counted: set[int]) -> list[tuple[Claim, Verdict]]:
+    """Those that changed their row. A row lost and claimed again may be in there twice: only its newest fence can count."""
+    newest: dict[int, int] = {}
+    for claim, _ in verdicts:
+        newest[claim.seq] = max(claim.fence, newest.get(claim.seq, 0))
+    return [(c, v) for c, v in verdicts if c.seq in counted and c.fence == newest[c.seq]]
 
 
 def _claim(entry: Entry) -> Claim:

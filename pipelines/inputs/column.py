@@ -24,10 +24,10 @@ class Column:
         self._dtype = np.dtype(NUMPY[spec.dtype])
         self._float = is_float(spec.dtype)
         self._fixed = -1 not in spec.shape
-        # Rows of numbers are packed: twice as quick as np.array on lists of lists.
+        # Rows of numbers are packed: twice as quick as np.array on lists of lists. Native sizes are what numpy has.
         packable = self._fixed and len(spec.shape) <= 1 and spec.dtype in PACK and not spec.nan
         count = spec.shape[0] if spec.shape else 1
-        self._pack = struct.Struct(f"={count}{PACK[spec.dtype]}").pack if packable and count > 0 else None
+        self._pack = struct.Struct(f"{count}{PACK[spec.dtype]}").pack if packable and count > 0 else None
 
     def many(self, values: list[Any]) -> Iterable[np.ndarray]:
         """One tensor per value, writable. Raises one of OFF when any value is off; `one` then tells which and why."""

@@ -57,7 +57,9 @@ def from_msgspec(fault: str, specs: Sequence[TensorSpec]) -> InvalidInput:
         return InvalidInput(f"{where}.{shown(field['name'])}: {verdict}{takes}")
     mismatch = _MISMATCH.match(what)
     if mismatch is None:  # e.g. "Number out of range"
-        return InvalidInput(f"{where}: {what[:1].lower()}{what[1:]}, expected {_wanted(place, 'less', specs)}".replace("`", ""))
+        return InvalidInput(
+            f"{where}: {what[:1].lower()}{what[1:]}, expected {_wanted(place, 'less', specs)}".replace("`", "")
+        )
     got = _GOT.get(mismatch["got"], mismatch["got"])
     return InvalidInput(f"{where}: expected {_wanted(place, mismatch['expected'], specs)}, got {got}")
 

@@ -152,15 +152,22 @@ def check_move(row: Row, state: State, generation: int, fence: int, result: byte
 
 
 class Observed:
-    """Counts the verdicts that counted, for I4."""
+    """Checks that each verdict that counted was of the row's newest claim, and the only one of it (I4, I5)."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
         self.verdicts: list[tuple[Claim, Verdict]] = []
+        self.counted: set[tuple[int, int]] = set()
 
     def claimed(self, claims: Sequence[Claim], waited: float) -> None: ...
     def batch(self, model: str, version: str, size: int, seconds: float) -> None: ...
     def recorded(self, verdicts: Sequence[tuple[Claim, Verdict]], refused: int) -> None:
         self.verdicts.extend(verdicts)
+        for claim, _ in verdicts:
+            row = self.store.rows.get(claim.seq)
+            assert row is None or row.fence == claim.fence, "a write with an older fence counted (I5)"
+            assert (claim.seq, claim.fence) not in self.counted, "a claim was answered twice (I4)"
+            self.counted.add((claim.seq, claim.fence))
 
     def trouble(self, what: str) -> None: ...
 
@@ -172,7 +179,7 @@ class World:
         self.store = Watching(self.time, broker)
         self.queue = MemoryQueue(self.time, self.chance, faults, LEASE) if broker else None
         self.notices = Notices()
-        self.observed = Observed()
+        self.observed = Observed(self.store)
         self.model = Model(self.chance)
         self.numbers = itertools.count()
         self.kinds: dict[str, tuple[int, int]] = {}
@@ -181,7 +188,7 @@ class World:
         self.workers = [self.new_worker() for _ in range(workers)]
 
     def new_worker(self) -> Worker:
-        queue = self.queue or StoreQueue(self.store, ("m",), LEASE, most=64, most_bytes=1 << 20)
+        queue = StoreQueue(self.store, ("m",), LEASE, most=64, most_bytes=1 << 20) if self.queue is None else self.queue
         outside = Outside(
             self.store, queue, Fleet(self.model), self.notices, self.time, self.chance, self.observed, self.queue
         )
