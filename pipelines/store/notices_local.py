@@ -1,7 +1,8 @@
 """Notices between processes of one machine: datagrams to Unix sockets in a folder under home.
 
-Every listener binds a socket of its own in `folder`; a notice goes to all of them. Sending never blocks: a listener
-whose socket is full loses a notice and finds out by its own polling.
+Every listener binds a socket of its own in `folder`, named by what it listens to; a notice goes to all that listen to
+its kind. The kernel queues few datagrams for a socket (10 by default), so a sender waits a moment for room; a listener
+that does not read at all is left to its own polling for a while, rather than holding up who sends.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import errno
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +19,10 @@ from pipelines.store.notices import OnEnded, OnWork
 
 _WORK = b"w"
 _ENDED = b"e"
+_PATIENCE_S = 0.05
+"""How long a sender waits for room in one listener's queue."""
+_SULK_S = 1.0
+"""How long a listener that had no room then gets no notices: as long as its own poll interval."""
 _CHUNK_BYTES = 32_000
 """Below the smallest default limit of a datagram."""
 
@@ -27,7 +33,8 @@ class LocalNotices:
         # Addressed through its descriptor: a socket's path may hold only 107 bytes.
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._sender.setblocking(False)
+        self._sender.settimeout(_PATIENCE_S)
+        self._full_until: dict[str, float] = {}
 
     def work(self) -> None:
         self._post(_WORK)
@@ -46,7 +53,8 @@ class LocalNotices:
             self._post(_ENDED + b"\n".join(parts))
 
     def listen(self, on_work: OnWork | None = None, on_ended: OnEnded | None = None) -> Callable[[], None]:
-        name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}.sock"
+        kinds = (_WORK if on_work is not None else b"") + (_ENDED if on_ended is not None else b"")
+        name = f"{kinds.decode()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.sock"
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         listening.bind(self._path(name))
         thread = threading.Thread(
@@ -76,9 +84,15 @@ class LocalNotices:
             names = os.listdir(self._folder)
         except OSError:
             return
+        kind = notice[:1].decode()
+        now = time.monotonic()
         for name in names:
+            if kind not in name.partition("-")[0] or self._full_until.get(name, 0.0) > now:
+                continue
             try:
                 self._sender.sendto(notice, self._path(name))
+            except TimeoutError:
+                self._full_until[name] = time.monotonic() + _SULK_S
             except OSError as fault:
                 if fault.errno == errno.ECONNREFUSED:  # its process is gone
                     with contextlib.suppress(OSError):

@@ -99,6 +99,14 @@ def test_wait_gives_up_in_time_though_the_server_is_away(client: Driver) -> None
     assert client.time.at < 1010
 
 
+def test_a_deadline_bounds_how_long_a_silent_server_is_listened_to(client: Driver) -> None:
+    client(lambda _: JSON(200, json=standing())).predict("m", {}, timeout=2)
+    client(lambda _: JSON(200, json=standing())).wait("a", timeout=2)
+    client(lambda _: JSON(200, json=standing())).wait("a")
+    reads = [request.extensions["timeout"]["read"] for request in client.requests]
+    assert reads == [3.0, 3.0, 40.0]  # a second of grace; 10 for the answer on top of a long-poll of 30
+
+
 def test_predict_takes_one_request_when_the_job_ends_in_time(client: Driver) -> None:
     assert client(lambda _: JSON(200, json=standing())).predict("m", {"x": 1}) == {"y": "a"}
     assert len(client.requests) == 1

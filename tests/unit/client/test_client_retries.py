@@ -96,3 +96,30 @@ def test_a_batch_that_gets_no_answer_is_a_problem_for_each(client: Driver) -> No
 )  # fmt: skip
 def test_retry_after_is_a_number_or_a_date(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, now=1000.0) == seconds
+
+
+def test_a_submission_without_an_answer_tells_its_key(client: Driver) -> None:
+    with pytest.raises(fc.Unavailable) as caught:
+        client(faults(*[httpx.ReadError("reset")] * 2), retries=1).submit("m", {})
+    key = caught.value.idempotency_key
+    assert key is not None
+    assert {request.headers["idempotency-key"] for request in client.requests} == {key}
+
+
+def test_an_answer_that_cannot_be_read_is_not_tried_again(client: Driver) -> None:
+    with pytest.raises(fc.ServerError, match="can't be read"):
+        client(faults(httpx.DecodingError("no gzip"))).submit("m", {})
+    assert len(client.requests) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", "\u00fc", "line\n", "x" * 256])
+def test_a_key_that_no_server_takes_is_refused_before_it_is_sent(client: Driver, key: str) -> None:
+    with pytest.raises(fc.InvalidRequest, match="idempotency_key"):
+        client(faults()).submit("m", {}, idempotency_key=key)
+    with pytest.raises(fc.InvalidRequest, match="idempotency_key"):
+        client(faults()).submit_many("m", [1], idempotency_keys=[key])
+    assert client.requests == []
+
+
+def test_many_retries_do_not_overflow() -> None:
+    assert fc.Retries(5000, base=1.0, most=4.0).delay(5000, None, lambda _low, high: high) == 4.0

@@ -160,7 +160,7 @@ class AsyncClient:
             return None
         try:
             return await self._http.request(step.method, step.path, **request_options(step, self._timeout))
-        except httpx.TransportError as fault:
+        except httpx.RequestError as fault:
             return fault
 
 

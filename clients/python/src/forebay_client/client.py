@@ -162,7 +162,7 @@ class Client:
             return self._sleep(step.seconds)
         try:
             return self._http.request(step.method, step.path, **request_options(step, self._timeout))
-        except httpx.TransportError as fault:
+        except httpx.RequestError as fault:
             return fault
 
 

@@ -25,19 +25,26 @@ class Options:
     metadata: Mapping[str, Any] | None = None
 
 
+def checked_key(key: str) -> str:
+    """An idempotency key as the server takes it. Raises InvalidRequest."""
+    if not (1 <= len(key) <= 255 and all("!" <= character <= "~" for character in key)):
+        raise InvalidRequest("idempotency_key: expected 1 to 255 visible ASCII characters", field="idempotency_key")
+    return key
+
+
 def encode(model: str, inputs: Any, options: Options, key: str | None = None) -> bytes:
     """The JSON of one submission. Arrays are taken through their `tolist()`. Raises InvalidRequest, which names what is
     not JSON: NaN and infinities are not."""
     body = {"model": model, "inputs": inputs, **{k: v for k, v in vars(options).items() if v is not None}}
     if key is not None:
-        body["idempotency_key"] = key
+        body["idempotency_key"] = checked_key(key)
     try:
         text = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
         return text.encode()
     except RecursionError:
         raise InvalidRequest("the request is nested too deeply", field="inputs") from None
     except (TypeError, ValueError) as fault:
-        where = next(_not_finite(body), None)
+        where = _first_not_finite(body)
         if where is not None:
             raise InvalidRequest(
                 f"{where}: expected finite numbers, JSON has no NaN or infinity", field=where
@@ -66,6 +73,14 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} is neither JSON nor an array with tolist()")
+
+
+def _first_not_finite(body: Any) -> str | None:
+    """None too for what refers to itself, or is nested so deep that the search gives up: then that is what is wrong."""
+    try:
+        return next(_not_finite(body), None)
+    except RecursionError:
+        return None
 
 
 def _not_finite(value: Any, path: str = "") -> Iterator[str]:

@@ -29,6 +29,8 @@ class Passing(ForebayError):
         super().__init__(detail, problem)
         self.retry_after = retry_after
         """Seconds, when the server named a time."""
+        self.idempotency_key: str | None = None
+        """Of the single submission that met it, made by the client or not: submit again with it, and it is one job."""
 
 
 class Unavailable(Passing):

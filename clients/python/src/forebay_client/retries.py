@@ -24,7 +24,7 @@ class Retries:
         top, so that its clients do not all come back at once."""
         if retry > self.count or (retry_after or 0.0) > self.patience:
             return None
-        return (retry_after or 0.0) + uniform(0.0, min(self.most, self.base * 2 ** (retry - 1)))
+        return (retry_after or 0.0) + uniform(0.0, min(self.most, self.base * 2.0 ** min(retry - 1, 64)))
 
 
 DEFAULT_RETRIES: Final = Retries()

@@ -3,7 +3,7 @@ and are handed what came back. They neither send nor sleep themselves."""
 
 import uuid
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -12,7 +12,7 @@ import httpx
 
 from forebay_client import encoding
 from forebay_client.encoding import Options
-from forebay_client.errors import ForebayError, JobTimeout, Passing, Unavailable, error_of
+from forebay_client.errors import ForebayError, JobTimeout, Passing, ServerError, Unavailable, error_of
 from forebay_client.problems import Problem
 from forebay_client.results import Job, Result
 from forebay_client.retries import Retries, retry_after
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 LONGEST_WAIT = 30.0
 """Seconds that one long-poll asks the server for: shorter than the idle timeouts of common proxies."""
+GRACE = 1.0
+"""Seconds that an answer may come after the caller's deadline: the server waits as long as it was asked to, then answers."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     held: float = 0.0
     """Seconds that the server may hold the request on purpose, on top of the timeout."""
+    within: float | None = None
+    """Seconds that are left for the answer, when that is less."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Sleep:
     seconds: float
 
 
-Reply: TypeAlias = httpx.Response | httpx.TransportError
+Reply: TypeAlias = httpx.Response | httpx.RequestError
 Steps: TypeAlias = Generator[Call | Sleep, Reply | None, T]
 
 
@@ -51,12 +55,21 @@ class Operations:
     retries: Retries
     clocks: Clocks
 
-    def submit(self, model: str, inputs: Any, options: Options, key: str | None, wait: float | None) -> Steps[Job]:
-        headers = {"content-type": "application/json", "idempotency-key": key or str(uuid.uuid4())}
+    def submit(
+        self,
+        model: str,
+        inputs: Any,
+        options: Options,
+        key: str | None,
+        wait: float | None,
+        end: float | None = None,
+    ) -> Steps[Job]:
+        named = str(uuid.uuid4()) if key is None else encoding.checked_key(key)
+        headers = {"content-type": "application/json", "idempotency-key": named}
         if wait:
             headers["prefer"] = f"wait={wait:.3f}"
         body = encoding.encode(model, inputs, options)
-        reply = yield from self._send(Call("POST", "/predict_async", body, headers, held=wait or 0.0))
+        reply = yield from self._send(Call("POST", "/predict_async", body, headers, held=wait or 0.0), end)
         return Job.read(_json(reply), ended=reply.status_code == 200)
 
     def submit_many(
@@ -102,7 +115,7 @@ class Operations:
         """Submit and wait: one request when the job ends in time."""
         end = None if timeout is None else self.clocks.now() + timeout
         first = LONGEST_WAIT if timeout is None else min(LONGEST_WAIT, timeout)
-        job = yield from self.submit(model, inputs, options, None, first)
+        job = yield from self.submit(model, inputs, options, None, first, end)
         if job.result is not None:
             return job.result
         return (yield from self.wait(job, None if end is None else max(0.0, end - self.clocks.now())))
@@ -135,10 +148,10 @@ class Operations:
         return [_job_or_problem(answer) for answer in answers]
 
     def _send(self, call: Call, end: float | None = None) -> Steps[httpx.Response]:
-        """The successful answer. Retries, the same bytes and headers each time, what may pass; `end` bounds the sleeps."""
+        """The successful answer. Retries, the same bytes and headers each time, what may pass; `end` bounds it."""
         tried = 0
         while True:
-            reply = yield call
+            reply = yield self._in_time(call, end)
             assert reply is not None
             if isinstance(reply, httpx.Response) and reply.is_success:
                 return reply
@@ -151,14 +164,21 @@ class Operations:
                 else None
             )
             if delay is None or (end is not None and self.clocks.now() + delay >= end):
+                if isinstance(fault, Passing):
+                    fault.idempotency_key = call.headers.get("idempotency-key")
                 raise fault from cause
             yield Sleep(delay)
+
+    def _in_time(self, call: Call, end: float | None) -> Call:
+        return call if end is None else replace(call, within=max(0.0, end - self.clocks.now()) + GRACE)
 
     def _fault(self, reply: Reply) -> ForebayError:
         if isinstance(reply, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return ForebayError(f"the request can't be sent: {reply}")
         if isinstance(reply, httpx.TransportError):
             return Unavailable(f"no answer from the server: {reply!r}")
+        if isinstance(reply, httpx.RequestError):
+            return ServerError(f"the answer can't be read: {reply!r}")
         return error_of(Problem.read(reply.status_code, _maybe_json(reply)), self._retry_after(reply))
 
     def _retry_after(self, reply: httpx.Response) -> float | None:

@@ -21,9 +21,12 @@ def limits() -> httpx.Limits:
 
 def request_options(call: Call, timeout: float) -> dict[str, Any]:
     """Keyword arguments of httpx's `request`."""
+    connect, read = timeout, timeout + call.held
+    if call.within is not None:
+        connect, read = min(connect, call.within), min(read, call.within)
     return {
         "content": call.content,
         "headers": dict(call.headers),
         "params": dict(call.params) or None,
-        "timeout": httpx.Timeout(timeout, read=timeout + call.held),
+        "timeout": httpx.Timeout(timeout, connect=connect, read=read),
     }
