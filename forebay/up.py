@@ -4,6 +4,7 @@ Two processes, so that a model that takes its process down takes no request with
 """
 
 import contextlib
+import ctypes
 import os
 import selectors
 import signal
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
+
+_PR_SET_PDEATHSIG = 1
 
 READY_WITHIN_S = 300.0
 MOST_RESTARTS = 5
@@ -81,7 +84,9 @@ class Up:
             arguments += ["--ready-fd", str(ready_fd)]
             passed = (ready_fd,)
         # A session of its own: Ctrl-C reaches the children through us alone, in order.
-        process = subprocess.Popen(arguments, pass_fds=passed, start_new_session=True, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            arguments, pass_fds=passed, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent
+        )
         child = Child(name, arguments, process, [])
         self._children.append(child)
         return child
@@ -144,6 +149,12 @@ class Up:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
+
+
+def _end_with_parent() -> None:
+    """In the child: drain when the parent is gone, even if it was killed. Linux only; elsewhere the child stays."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class _Failed(Exception):
