@@ -38,8 +38,7 @@ class OutputCodec:
 
     def _column(self, spec: TensorSpec, outputs: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The quick way: raises one of _OFF when any value is off, or is none of the common kinds."""
-        count = len(self._specs)
-        if -1 in spec.shape or spec.dtype == "string" or any(len(output) != count for output in outputs):
+        if -1 in spec.shape or spec.dtype == "string" or {*map(len, outputs)} != {len(self._specs)}:
             raise ValueError
         column = np.array([output[spec.name] for output in outputs])
         if column.shape != (len(outputs), *spec.shape):

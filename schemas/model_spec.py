@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 DType = Literal[
     "float16",
@@ -49,12 +50,27 @@ class TensorSpec(Strict):
             raise ValueError("a dimension must be -1 (varies) or at least 1")
         return shape
 
+    @model_validator(mode="after")
+    def _nan_and_pad_fit(self) -> "TensorSpec":
+        floats = self.dtype.startswith("float")
+        if self.nan and not floats:
+            raise ValueError(f"nan: expected only with a float dtype, {self.dtype} has no NaN")
+        if self.pad is None:
+            return self
+        if -1 not in self.shape:
+            raise ValueError("pad: expected only with a dimension of -1, a fixed shape needs no padding")
+        if self.dtype == "string":
+            raise ValueError("pad: strings are not padded, leave it out")
+        if not floats and not self.pad.is_integer():
+            raise ValueError(f"pad: expected a value of {self.dtype}, got {self.pad}")
+        return self
+
 
 class Batching(Strict):
     """When a batch goes. By default a free device takes what is waiting, at once."""
 
     max_batch_size: int = Field(32, ge=1, le=65536)
-    max_batch_cost: float | None = Field(None, gt=0)
+    max_batch_cost: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Upper bound of the batch's cost: items × the dearest item (padding is paid for too)."""
     max_delay_ms: float = Field(0, ge=0, le=60_000)
     """How long a free device waits for more, counted from the oldest item."""
@@ -83,14 +99,22 @@ class VersionSpec(Strict):
     """Digest of every artifact by its path below the version's folder; what is named here is checked before it is loaded."""
     options: dict[str, Any] | None = None
 
+    @field_validator("sha256")
+    @classmethod
+    def _digests_are_hex(cls, digests: dict[str, str]) -> dict[str, str]:
+        for file, digest in digests.items():
+            if not SHA256.fullmatch(digest):
+                raise ValueError(f"{file}: expected 64 hexadecimal digits")
+        return digests
+
 
 class ModelSpec(Strict):
     name: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
     description: str = ""
     pool: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")] = "default"
     runtime: RuntimeName = "onnx"
-    inputs: tuple[TensorSpec, ...] = Field(min_length=1)
-    outputs: tuple[TensorSpec, ...] = Field(min_length=1)
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     batching: Batching = Batching()
     limits: Limits = Limits()
     aliases: dict[str, int | str] = {}
@@ -101,6 +125,13 @@ class ModelSpec(Strict):
     """One input by name: for the documentation and the warm-up."""
     hooks: str | None = None
     """A Python file beside model.yaml with `preprocess(inputs)` and/or `postprocess(outputs)`, shared by every lane."""
+
+    @field_validator("inputs", "outputs")
+    @classmethod
+    def _at_least_one(cls, tensors: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        if not tensors:  # by hand: pydantic's own min_length also complains whenever the only tensor has a mistake
+            raise ValueError("expected at least one tensor")
+        return tensors
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "ModelSpec":

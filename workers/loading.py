@@ -14,10 +14,10 @@ from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.inputs import InputCodec
 from pipelines.inputs.kinds import NUMPY
 from pipelines.outputs import OutputCodec
-from pipelines.ports import InvalidInput, Model, Tensors
-from schemas.model_spec import TensorSpec
+from pipelines.ports import InvalidInput, Model, OutOfMemory, Tensors
+from schemas.model_spec import Batching, TensorSpec
 from workers.artifacts import check_digests
-from workers.errors import BadArtifact, RuntimeMissing
+from workers.errors import BadArtifact, RuntimeMissing, one_line
 from workers.hooks import Hooks, load_hooks
 
 _MODULES = {"onnx": "onnxruntime", "torch": "torch"}
@@ -39,7 +39,9 @@ class LoadedModel:
         self._weighed = hooks.cost is not None
         # Without hooks and with fixed shapes every item is like every other.
         self._uniform = hooks.preprocess is None and all(-1 not in tensor.shape for tensor in version.spec.inputs)
-        self._padded = frozenset(tensor.name for tensor in version.spec.inputs if tensor.pad is not None)
+        self._padded = frozenset(tensor.name for tensor in version.spec.inputs if tensor.pad is not None) | set(
+            hooks.pads
+        )
 
     def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
         decoded = self._inputs.decode_many(raws)
@@ -58,29 +60,43 @@ class LoadedModel:
     def _prepare(self, tensors: Tensors) -> Prepared | InvalidInput | HookFailed:
         try:
             if self._hooks.preprocess is not None:
-                tensors = self._hooks.preprocess(tensors)
-            cost = self._hooks.cost(tensors) if self._hooks.cost is not None else self._cost(tensors)
-            return Prepared(tensors, cost, self._likeness(tensors))
+                tensors = _checked(self._hooks.preprocess(tensors))
         except ValueError as refusal:
-            return InvalidInput(" ".join(str(refusal).split()))
+            return InvalidInput(one_line(refusal) or "refused by preprocess, which gave no reason")
         except Exception as fault:  # noqa: BLE001  # the verdict on this input follows
-            return HookFailed(f"preprocess: {describe(fault)}")
+            return HookFailed(one_line(f"preprocess: {describe(fault)}"))
+        try:
+            return Prepared(tensors, self._cost(tensors), self._likeness(tensors))
+        except Exception as fault:  # noqa: BLE001  # the verdict on this input follows
+            return HookFailed(one_line(f"cost: {describe(fault)}"))
 
     def _cost(self, tensors: Tensors) -> float:
-        """By default the elements of what varies: the length that padding would be paid for."""
+        """By default the elements of the largest tensor: the length that padding would be paid for."""
+        if self._hooks.cost is not None:
+            cost = float(self._hooks.cost(tensors))
+            if not 0 < cost < float("inf"):  # also refuses NaN: packing divides by it
+                raise TypeError(f"answered {cost:g}, expected a finite number above 0")
+            return cost
         if self._uniform:
             return self._model.cost(tensors)
         return float(max(1, max((tensor.size for tensor in tensors.values()), default=1)))
 
     def _likeness(self, tensors: Tensors) -> Hashable:
-        return tuple(tensor.shape for name, tensor in tensors.items() if name not in self._padded)
+        """Names, and shapes but for what is padded."""
+        return tuple((name, t.ndim if name in self._padded else t.shape) for name, t in sorted(tensors.items()))
 
     def _finish(self, output: Tensors) -> bytes | InvalidOutput:
         assert self._hooks.postprocess is not None
         try:
             return self._outputs.encode_many([self._hooks.postprocess(output)])[0]
         except Exception as fault:  # noqa: BLE001  # the verdict on this output follows
-            return InvalidOutput(f"postprocess: {describe(fault)}")
+            return InvalidOutput(one_line(f"postprocess: {describe(fault)}"))
+
+
+def _checked(tensors: Any) -> Tensors:
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, np.ndarray) for tensor in tensors.values()):
+        raise TypeError(f"answered {type(tensors).__name__}, expected a dict of numpy arrays by name")
+    return tensors
 
 
 def availability(version: ModelVersion) -> str | None:
@@ -93,40 +109,42 @@ def availability(version: ModelVersion) -> str | None:
 
 
 def load(version: ModelVersion, device: str = "auto") -> LoadedModel:
-    """Raises BadArtifact or RuntimeMissing, one line."""
+    """Loaded, not yet warm. `device`: auto, cpu, cuda or cuda:<number>. Raises BadArtifact or RuntimeMissing, one line."""
     missing = availability(version)
     if missing is not None:
         raise RuntimeMissing(f"model {version.name} version {version.version}: {missing}")
     check_digests(version.folder, version.sha256)
     hooks = load_hooks(version.hooks)
-    return LoadedModel(version, _runtime(version).load(version, device), hooks)
+    return LoadedModel(version, _runtime(version).load(version, device, hooks), hooks)
 
 
 def warm(loaded: LoadedModel, version: ModelVersion) -> None:
-    """Run the largest batch before the first job does, so that whatever is slow, missing or too big shows now."""
+    """Run the largest batch before the first job does, so that whatever is slow, missing or too big shows now. Raises
+    BadArtifact, one line."""
+    where = f"model {version.name} version {version.version}"
     example = _example(loaded, version)
-    batching = version.spec.batching
-    if batching.max_batch_cost is not None and example.cost > batching.max_batch_cost:
-        raise BadArtifact(
-            f"model {version.name}: one item costs {example.cost:g}, more than batching.max_batch_cost "
-            f"({batching.max_batch_cost:g}): nothing would ever run"
-        )
-    size = batching.max_batch_size
-    if batching.max_batch_cost is not None:
-        size = max(1, min(size, int(batching.max_batch_cost / example.cost)))
+    size = _largest_batch(where, version.spec.batching, example.cost)
     try:
         outputs = loaded.predict([example.tensors] * size)
-        finished = loaded.finish(outputs[:1])
+    except OutOfMemory as fault:
+        raise BadArtifact(f"{where}: no memory for its largest batch: {fault}; lower max_batch_size") from fault
     except Exception as fault:
+        raise BadArtifact(f"{where}: warm-up with {size} items failed: {one_line(describe(fault), 300)}") from fault
+    if len(outputs) != size:
+        raise BadArtifact(f"{where}: warm-up answered {len(outputs)} outputs for {size} inputs")
+    (finished,) = loaded.finish(outputs[:1])
+    if isinstance(finished, InvalidOutput):
+        raise BadArtifact(f"{where}: warm-up answered wrongly: {finished.error}")
+
+
+def _largest_batch(where: str, batching: Batching, cost: float) -> int:
+    if batching.max_batch_cost is None:
+        return batching.max_batch_size
+    if cost > batching.max_batch_cost:
         raise BadArtifact(
-            f"model {version.name} version {version.version}: warm-up with {size} items failed: "
-            f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}"
-        ) from fault
-    if len(outputs) != size or isinstance(finished[0], InvalidOutput):
-        fault_text = (
-            finished[0].error if isinstance(finished[0], InvalidOutput) else f"{len(outputs)} outputs for {size}"
+            f"{where}: one item costs {cost:g}, more than batching.max_batch_cost ({batching.max_batch_cost:g})"
         )
-        raise BadArtifact(f"model {version.name} version {version.version}: warm-up answered wrongly: {fault_text}")
+    return min(batching.max_batch_size, int(batching.max_batch_cost / cost))
 
 
 def _example(loaded: LoadedModel, version: ModelVersion) -> Prepared:
@@ -146,4 +164,10 @@ def _zeros(tensor: TensorSpec) -> Any:
 
 def _runtime(version: ModelVersion) -> Any:
     """Imported only when it is needed: a worker without torch never asks for it."""
-    return importlib.import_module(f"workers.runtimes.{version.runtime}")
+    try:
+        return importlib.import_module(f"workers.runtimes.{version.runtime}")
+    except (ImportError, OSError) as fault:  # installed, but broken: a missing shared library, cpu and gpu at once
+        raise RuntimeMissing(
+            f"model {version.name} version {version.version}: runtime {version.runtime} cannot be imported: "
+            f"{one_line(fault, 200)}; install {_EXTRAS[version.runtime]} afresh"
+        ) from fault

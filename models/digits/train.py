@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
@@ -88,7 +88,7 @@ def write_safetensors(layers: Layers) -> None:
     (HERE / "2").mkdir(exist_ok=True)
     tensors = {f"layers.{n}.weight": np.ascontiguousarray(matrix.T) for n, (matrix, _) in enumerate(layers)}
     tensors |= {f"layers.{n}.bias": bias for n, (_, bias) in enumerate(layers)}
-    save_file(tensors, HERE / "2" / "model.safetensors")
+    (HERE / "2" / "model.safetensors").write_bytes(save(tensors))
 
 
 def write_held_out(pixels: np.ndarray, labels: np.ndarray) -> None:

@@ -10,32 +10,39 @@ import onnxruntime as ort
 from pipelines.catalog import ModelVersion
 from pipelines.ports import OutOfMemory, Tensors
 from workers.artifacts import artifact
-from workers.errors import BadArtifact
-from workers.runtimes.stacking import split, stack
+from workers.errors import BadArtifact, one_line
+from workers.hooks import Hooks
+from workers.runtimes.onnx_external import check_external_data
+from workers.runtimes.onnx_signature import check_inputs, check_outputs
+from workers.runtimes.options import check_options
+from workers.runtimes.stacking import pads_of, split, stack
 
 FILE = "model.onnx"
 OPTIONS = {"intra_op_threads": int, "inter_op_threads": int, "file": str}
-_NO_MEMORY = ("Failed to allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_CUDA = "CUDAExecutionProvider"
+_NO_MEMORY = ("failed to allocate memory", "out of memory", "alloc_failed", "bad_alloc", "available memory of")
 
 
 class OnnxModel:
     """See `pipelines.ports.Model`."""
 
-    def __init__(self, session: ort.InferenceSession, pads: Mapping[str, float], device: str) -> None:
+    def __init__(
+        self, session: ort.InferenceSession, outputs: Sequence[str], pads: Mapping[str, float], on_cuda: bool
+    ) -> None:
         self._session = session
+        self._outputs = list(outputs)
         self._pads = pads
-        self._outputs = [output.name for output in session.get_outputs()]
-        self._device = device
+        self._on_cuda = on_cuda
 
     def cost(self, inputs: Tensors) -> float:
         return 1.0
 
     def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
-        batch = stack(inputs, self._pads)
         try:
-            outputs = self._bound(batch) if self._device.startswith("cuda") else self._session.run(self._outputs, batch)
+            batch = stack(inputs, self._pads)
+            outputs = self._bound(batch) if self._on_cuda else self._session.run(self._outputs, batch)
         except Exception as fault:
-            if any(sign in str(fault) for sign in _NO_MEMORY):
+            if isinstance(fault, MemoryError) or any(sign in str(fault).lower() for sign in _NO_MEMORY):
                 raise OutOfMemory(f"{len(inputs)} items did not fit") from fault
             raise
         return split(dict(zip(self._outputs, outputs, strict=True)), len(inputs))
@@ -51,50 +58,52 @@ class OnnxModel:
         return list(binding.copy_outputs_to_cpu())
 
 
-def load(version: ModelVersion, device: str) -> OnnxModel:
+def load(version: ModelVersion, device: str, hooks: Hooks) -> OnnxModel:
     """Raises BadArtifact, one line, when the file is damaged or its inputs and outputs are not those of model.yaml."""
-    path = artifact(version.folder, str(version.options.get("file", FILE)))
-    chosen = _device(device)
-    session = _session(path, version.options, chosen)
-    if version.hooks is None:  # hooks may rename and reshape both
-        _check_names(path, "inputs", [i.name for i in session.get_inputs()], [t.name for t in version.spec.inputs])
-        _check_names(path, "outputs", [o.name for o in session.get_outputs()], [t.name for t in version.spec.outputs])
-    return OnnxModel(session, {t.name: t.pad for t in version.spec.inputs if t.pad is not None}, chosen)
+    options = check_options(version, OPTIONS)
+    path = artifact(version.folder, str(options.get("file", FILE)))
+    check_external_data(path, version.folder)
+    session = _session(path, options, _wanted(device))
+    on_cuda = session.get_providers()[0] == _CUDA
+    if device.startswith("cuda") and not on_cuda:
+        raise BadArtifact(f"device {device}: ONNX Runtime could not start CUDA on it, expected a working driver")
+    # Hooks may rename and reshape what they touch: then the warm-up shows whether it fits.
+    largest = version.spec.batching.max_batch_size
+    if hooks.preprocess is None:
+        check_inputs(path, session.get_inputs(), version.spec.inputs, largest)
+    outputs = [output.name for output in session.get_outputs()]
+    if hooks.postprocess is None:
+        check_outputs(path, session.get_outputs(), version.spec.outputs, largest)
+        outputs = [tensor.name for tensor in version.spec.outputs]
+    return OnnxModel(session, outputs, pads_of(version, hooks), on_cuda)
 
 
-def _device(wanted: str) -> str:
-    there = "CUDAExecutionProvider" in ort.get_available_providers()
-    if wanted.startswith("cuda") and not there:
-        raise BadArtifact(
-            f"device {wanted}: this ONNX Runtime has no CUDA; install forebay[gpu] instead of forebay[cpu]"
-        )
-    if wanted == "auto":
+def _wanted(device: str) -> str:
+    """`cpu` or `cuda:<n>`."""
+    there = _CUDA in ort.get_available_providers()
+    if device == "auto":
         return "cuda:0" if there else "cpu"
-    return wanted
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or not (number or "0").isdigit():
+        raise BadArtifact(f"device {device!r}: expected auto, cpu, cuda or cuda:<number>")
+    if kind == "cuda" and not there:
+        raise BadArtifact(
+            f"device {device}: this ONNX Runtime has no CUDA; install forebay[gpu] instead of forebay[cpu]"
+        )
+    return device
 
 
 def _session(path: Path, options: Mapping[str, Any], device: str) -> ort.InferenceSession:
-    unknown = sorted(set(options) - set(OPTIONS))
-    if unknown:
-        raise BadArtifact(f"{path}: options.{unknown[0]}: no such option of onnx, there are: {', '.join(OPTIONS)}")
     settings = ort.SessionOptions()
     # Batches come one at a time: threads beyond the first help only large models, and cost the supervisor its core.
-    settings.intra_op_num_threads = int(options.get("intra_op_threads", 1))
-    settings.inter_op_num_threads = int(options.get("inter_op_threads", 1))
+    settings.intra_op_num_threads = options.get("intra_op_threads", 1)
+    settings.inter_op_num_threads = options.get("inter_op_threads", 1)
     settings.log_severity_level = 3
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.startswith("cuda"):
-        number = int(device.partition(":")[2] or 0)
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": number}))
+        providers.insert(0, (_CUDA, {"device_id": int(device.partition(":")[2] or 0)}))
     try:
-        # By path, so that ONNX Runtime itself keeps external data below the model's folder.
+        # By path, so that ONNX Runtime finds external data beside the file.
         return ort.InferenceSession(str(path), settings, providers=providers)
     except Exception as fault:
-        raise BadArtifact(
-            f"{path}: not a model that ONNX Runtime can load: {' '.join(str(fault).split())[:300]}"
-        ) from fault
-
-
-def _check_names(path: Path, what: str, has: Sequence[str], declared: Sequence[str]) -> None:
-    if sorted(has) != sorted(declared):
-        raise BadArtifact(f"{path}: has {what} {', '.join(has)}, model.yaml declares {', '.join(declared)}")
+        raise BadArtifact(f"{path}: not a model that ONNX Runtime can load: {one_line(fault, 300)}") from fault

@@ -1,10 +1,17 @@
 """Between items and batches: stack, pad to the longest, and cut apart again by position."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pipelines.catalog import ModelVersion
 from pipelines.ports import Tensors
+from workers.hooks import Hooks
+
+
+def pads_of(version: ModelVersion, hooks: Hooks) -> dict[str, float]:
+    """What is padded with what, by name: declared inputs by `pad`, what pre-processing makes by `PADS`."""
+    return {t.name: t.pad for t in version.spec.inputs if t.pad is not None} | dict(hooks.pads)
 
 
 def stack(items: Sequence[Tensors], pads: Mapping[str, float]) -> Tensors:
@@ -31,7 +38,3 @@ def _stack(tensors: Sequence[np.ndarray], pad: float | None) -> np.ndarray:
     for row, tensor in zip(batch, tensors, strict=True):
         row[tuple(slice(0, size) for size in tensor.shape)] = tensor
     return batch
-
-
-Runner = Callable[[Tensors], Mapping[str, np.ndarray]]
-"""Runs one batch, with the batch dimension in front."""

@@ -1,5 +1,7 @@
 """The network of version 1 in PyTorch; its weights come from model.safetensors."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -9,7 +11,7 @@ SIZES = (64, 64, 32, 10)
 class Digits(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(SIZES, SIZES[1:]))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(SIZES))
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """pixels: (batch, 64), 0 to 16. probabilities: (batch, 10)."""

@@ -1,0 +1,106 @@
+"""The store as it is at rest, read with plain SQL; and every change of a row's state, kept by a trigger of the database.
+
+The trigger sees what no client can: each claim's fence, and each step of each row, whoever made it.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, text
+
+from pipelines.store.database import Database
+from pipelines.store.opening import open_database, open_store
+
+
+class Row(Struct, frozen=True):
+    seq: int
+    id: str
+    key: str | None
+    state: str
+    n: int
+    kind: int
+    generation: int
+    fence: int
+    failures: int
+    starts: int
+    reason: str | None = None
+    answer: int | None = None
+
+
+class Step(Struct, frozen=True):
+    """One change of one row; `seq` names the row, steps are in the order of their commit per row."""
+
+    seq: int
+    before: str
+    after: str
+    generation: int
+    fence_before: int
+    fence: int
+    rewritten: bool = False
+    """A result that was there is another now."""
+
+
+_COLUMNS = "seq, was, is_now, generation, fence_was, fence, rewritten"
+_TABLE = """CREATE TABLE audited (number {serial}, seq BIGINT, was TEXT, is_now TEXT, generation INTEGER,
+    fence_was INTEGER, fence INTEGER, rewritten INTEGER)"""
+_VALUES = """NEW.seq, OLD.state, NEW.state, NEW.generation, OLD.fence, NEW.fence,
+    CASE WHEN OLD.result IS NOT NULL AND OLD.result {differs} NEW.result THEN 1 ELSE 0 END"""
+_CHANGED = "OLD.state <> NEW.state OR OLD.fence <> NEW.fence OR OLD.result {differs} NEW.result"
+
+_SQLITE = (
+    _TABLE.format(serial="INTEGER PRIMARY KEY"),
+    f"""CREATE TRIGGER audit AFTER UPDATE ON jobs WHEN {_CHANGED.format(differs="IS NOT")} BEGIN
+        INSERT INTO audited ({_COLUMNS}) VALUES ({_VALUES.format(differs="IS NOT")}); END""",
+)
+_POSTGRES = (
+    _TABLE.format(serial="BIGSERIAL PRIMARY KEY"),
+    f"""CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO audited ({_COLUMNS}) VALUES ({_VALUES.format(differs="IS DISTINCT FROM")}); RETURN NEW; END $$""",
+    f"""CREATE TRIGGER audit AFTER UPDATE ON jobs FOR EACH ROW
+        WHEN ({_CHANGED.format(differs="IS DISTINCT FROM")}) EXECUTE FUNCTION audit()""",
+)
+
+
+class Rows:
+    """Of one store, which is made here, with its trigger."""
+
+    def __init__(self, url: str) -> None:
+        open_store(url).close()
+        self._db: Database = open_database(url)
+        for statement in _SQLITE if url.startswith("sqlite") else _POSTGRES:
+            self._db.write(lambda connection, statement=statement: connection.execute(text(statement)))
+
+    def all(self) -> list[Row]:
+        columns = (
+            "seq, id, idempotency_key, state, inputs, generation, fence, failures, starts, reason, result FROM jobs ORDER BY seq"
+        )
+        return [_row(*row) for row in self._select(columns)]
+
+    def steps(self) -> list[Step]:
+        return [Step(*row[:-1], bool(row[-1])) for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")]
+
+    def open(self) -> int:
+        """How many are queued or running."""
+        return int(self._select("count(*) FROM jobs WHERE state IN ('queued', 'running')")[0][0])
+
+    def count(self, state: str) -> int:
+        return int(self._select("count(*) FROM jobs WHERE state = :state", state=state)[0][0])
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _select(self, what: str, **values: Any) -> list[Any]:
+        def work(connection: Connection) -> list[Any]:
+            return list(connection.execute(text(f"SELECT {what}"), values))
+
+        return self._db.read(work)
+
+
+def _row(
+    seq: int, id: str, key: str | None, state: str, inputs: bytes, generation: int, fence: int, failures: int, starts: int,
+    reason: str | None, result: bytes | None,
+) -> Row:  # fmt: skip
+    n, kind = msgspec.json.decode(inputs)["x"]
+    answer = None if result is None else msgspec.json.decode(result)["y"][0]
+    return Row(seq, id, key, state, n, kind, generation, fence, failures, starts, reason, answer)
