@@ -18,16 +18,26 @@ from msgspec import Struct
 _PR_SET_PDEATHSIG = 1
 
 READY_WITHIN_S = 300.0
-MOST_RESTARTS = 5
-"""Within RESTARTS_WINDOW_S: a process that keeps dying is not started a sixth time."""
-RESTARTS_WINDOW_S = 60.0
+STARTING_ENDS_WITHIN_S = 5.0
+MOST_FAILED_STARTS = 5
+"""In a row: a process that never came to serve is not started a sixth time. One that served and died is started again
+however often: jobs that take their worker down each do so max_deliveries times before they are dead letters."""
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+CALM_S = 60.0
+"""Deaths longer ago lengthen the pause no more."""
 
 
 class Child(Struct):
     name: str
-    arguments: list[str]
     process: subprocess.Popen[bytes]
-    restarts: list[float]
+    ready: int
+    """The pipe's end where it says that it serves."""
+    deaths: list[float] = []
+    """Of those that it follows, within CALM_S; monotonic."""
+    failed_starts: int = 0
+    """In a row, before this one."""
+    serves: bool = False
 
 
 class Up:
@@ -66,28 +76,33 @@ class Up:
 
     def _start_and_wait(self, name: str) -> str:
         """What it said when it was ready. Raises _Failed when it ended instead; its own message stands above."""
-        read, write = os.pipe()
-        child = self._start(name, write)
-        os.close(write)
-        said = self._read_line(read)
-        os.close(read)
+        child = self._start(name)
+        said = self._read_line(child.ready)
         if said is None:
             if self._signaled:
                 return ""
-            raise _Failed(child.process.wait() or 1)
+            raise _Failed(self._code_of(child))
+        child.serves = True
         return said
 
-    def _start(self, name: str, ready_fd: int | None) -> Child:
-        arguments = [sys.executable, "-P", "-m", "forebay.cli.app", *self._commands[name]]
-        passed: tuple[int, ...] = ()
-        if ready_fd is not None:
-            arguments += ["--ready-fd", str(ready_fd)]
-            passed = (ready_fd,)
+    def _code_of(self, child: Child) -> int:
+        """Of one that did not come to serve; it may still run."""
+        try:
+            return child.process.wait(STARTING_ENDS_WITHIN_S) or 1
+        except subprocess.TimeoutExpired:
+            self._tell(f"{child.name} did not come to serve within {READY_WITHIN_S:.0f} s")
+            return 1
+
+    def _start(self, name: str) -> Child:
+        read, write = os.pipe()
+        arguments = [sys.executable, "-P", "-m", "forebay.cli.app", *self._commands[name], "--ready-fd", str(write)]
         # A session of its own: Ctrl-C reaches the children through us alone, in order.
         process = subprocess.Popen(
-            arguments, pass_fds=passed, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent
+            arguments, pass_fds=(write,), start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent
         )
-        child = Child(name, arguments, process, [])
+        os.close(write)
+        os.set_blocking(read, False)
+        child = Child(name, process, read)
         self._children.append(child)
         return child
 
@@ -114,23 +129,35 @@ class Up:
         while not self._signaled:
             self._wait(0.5)
             for child in list(self._children):
-                if child.process.poll() is not None and not self._signaled:
+                ended = child.process.poll() is not None  # before the look: what it said first is not missed
+                if not child.serves:
+                    self._look(child)
+                if ended and not self._signaled:
                     self._restart(child)
+
+    def _look(self, child: Child) -> None:
+        """Whether one that was started again has come to serve."""
+        with contextlib.suppress(BlockingIOError):
+            said = os.read(child.ready, 4096).decode().strip()
+            if said:
+                child.serves = True
+                self._tell(f"{child.name} serves again: {said}")
 
     def _restart(self, child: Child) -> None:
         now = time.monotonic()
-        recent = [at for at in child.restarts if now - at < RESTARTS_WINDOW_S]
+        deaths = [at for at in child.deaths if now - at < CALM_S]
+        failed_starts = 0 if child.serves else child.failed_starts + 1
         code = child.process.returncode
-        if len(recent) >= MOST_RESTARTS:
-            self._tell(
-                f"{child.name} ended {len(recent) + 1} times within {RESTARTS_WINDOW_S:.0f} s (last: {code}): giving up"
-            )
+        if failed_starts > MOST_FAILED_STARTS:
+            self._tell(f"{child.name} ended {failed_starts} times before it served (last: {code}): giving up")
             raise _Failed(1)
         self._tell(f"{child.name} ended with {code}: starting it again")
-        self._wait(min(5.0, 0.2 * 2 ** len(recent)))
+        self._wait(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** len(deaths)))
         self._children.remove(child)
+        os.close(child.ready)
         if not self._signaled:
-            self._start(child.name, None).restarts = [*recent, now]
+            again = self._start(child.name)
+            again.deaths, again.failed_starts = [*deaths[-9:], now], failed_starts
 
     def _wait(self, seconds: float) -> None:
         with selectors.DefaultSelector() as selector:

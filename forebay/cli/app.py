@@ -1,19 +1,40 @@
 """`forebay`: the command."""
 
+from typing import Annotated
+
 import typer
 
-from forebay.cli import errors, serve
+from forebay import __version__
+from forebay.cli import admin, dlq, errors, jobs, models, serve
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+def _forebay(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Asynchronous, queue-backed inference workers."""
+
 
 app = typer.Typer(
-    help="Asynchronous, queue-backed inference workers.",
     no_args_is_help=True,
-    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    callback=_forebay,
 )
-app.command()(serve.up)
-app.command()(serve.api)
-app.command()(serve.worker)
+for command in (serve.up, serve.api, serve.worker, jobs.submit, jobs.result, jobs.cancel):
+    app.command()(command)
+app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(dlq.dlq, name="dlq")
+app.add_typer(models.models_app, name="models")
+app.add_typer(admin.db, name="db")
+app.command()(admin.config)
 
 
 def main() -> None:

@@ -5,13 +5,6 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import NoReturn
 
-from forebay.serving import CannotServe
-from forebay.settings import BadSettings
-from pipelines.catalog import BadModels
-from pipelines.ports import InvalidInput
-from pipelines.store.port import StoreAway
-from workers.errors import BadArtifact, RuntimeMissing
-
 
 class Exit(IntEnum):
     OK = 0
@@ -30,9 +23,6 @@ class CommandError(Exception):
         self.code = code
 
 
-_SAID = (BadSettings, BadModels, BadArtifact, RuntimeMissing, StoreAway, CannotServe, InvalidInput, LookupError)
-
-
 def run(command: Callable[[], object]) -> NoReturn:
     """Run the command line; every expected fault becomes `forebay: …` on stderr and an exit code."""
     try:
@@ -40,17 +30,32 @@ def run(command: Callable[[], object]) -> NoReturn:
     except CommandError as fault:
         _say(fault)
         sys.exit(fault.code)
-    except (KeyError, IndexError):
-        raise  # a bug of ours, though both are LookupErrors
-    except _SAID as fault:
-        _say(fault)
-        sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except Exception as fault:
+        if not isinstance(fault, _expected()):
+            raise
+        _say(fault)
+        sys.exit(Exit.FAILED)
     sys.exit(Exit.OK)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Faults that are told in one line. Imported only now, so that a command that needs none of this starts quickly."""
+    from forebay.serving import CannotServe
+    from forebay.settings import BadSettings
+    from pipelines.catalog import BadModels, UnknownModel, UnknownVersion
+    from pipelines.ports import InvalidInput
+    from pipelines.store.port import StoreAway
+    from workers.errors import BadArtifact, RuntimeMissing
+
+    return (
+        BadSettings, BadModels, UnknownModel, UnknownVersion, BadArtifact, RuntimeMissing, StoreAway, CannotServe,
+        InvalidInput,
+    )  # fmt: skip
 
 
 def _say(fault: BaseException) -> None:

@@ -5,11 +5,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forebay.settings import Settings, load
+if TYPE_CHECKING:
+    from forebay.settings import Settings
 
 ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
 Host = Annotated[str | None, typer.Option(help="Address of the API.", show_default="127.0.0.1")]
@@ -23,6 +24,7 @@ def up(
     host: Host = None, port: Port = None, models: Models = None, home: Home = None, metrics_port: MetricsPort = None
 ) -> None:
     """API, worker and embedded store on this machine, until Ctrl-C."""
+    from forebay.settings import load
     from forebay.up import Up
     from forebay.wiring import open_catalog
 
@@ -47,6 +49,7 @@ def api(
 ) -> None:
     """The submit/poll API."""
     from forebay.serving import serve_api
+    from forebay.settings import load
 
     settings = load(host=host, port=port, models=models, home=home)
     _log()
@@ -62,6 +65,7 @@ def worker(
 ) -> None:
     """A worker: pulls jobs, batches them, runs the models. SIGTERM drains, a second signal stops hard."""
     from forebay.serving import serve_worker
+    from forebay.settings import load
 
     settings = load(pool=pool, models=models, home=home, metrics_port=metrics_port)
     _log()
@@ -88,7 +92,7 @@ def _ready(name: str, ready_fd: int | None) -> Callable[[str], None]:
     return ready
 
 
-def _say_up(settings: Settings, said: dict[str, str]) -> None:
+def _say_up(settings: "Settings", said: dict[str, str]) -> None:
     url = said["api"]
     print(f"Forebay is up: {url}  (docs {url}/docs, Ctrl-C stops)", flush=True)
     print(f"worker: {said['worker']}", flush=True)

@@ -37,10 +37,10 @@ class Breaker:
 
     def note(self, model: str, version: str, verdicts: Sequence[Verdict]) -> bool:
         """Learn from a run's verdicts; whether this opened it."""
-        failures = sum(isinstance(verdict, Retry | Dead) and verdict.reason in _COUNTED for verdict in verdicts)
         if any(isinstance(verdict, Done) for verdict in verdicts):
             self._circuits.pop((model, version), None)
             return False
+        failures = sum(isinstance(verdict, Retry | Dead) and verdict.reason in _COUNTED for verdict in verdicts)
         if not failures:
             return False
         circuit = self._circuits.setdefault((model, version), _Circuit())

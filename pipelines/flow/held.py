@@ -19,8 +19,7 @@ class Held:
 
     def add(self, items: Sequence[Item]) -> None:
         with self._lock:
-            for item in items:
-                self._items[item.claim.seq, item.claim.fence] = item
+            self._items.update({(item.claim.seq, item.claim.fence): item for item in items})
 
     def remove(self, claims: Iterable[Claim]) -> None:
         with self._lock:

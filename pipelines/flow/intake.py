@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-import msgspec
+from msgspec import Struct
 
 from pipelines.clock import Clock
 from pipelines.flow.breaker import Breaker
@@ -24,6 +24,15 @@ NOT_SERVED_DELAY_S = 30.0
 """A version that this worker cannot run goes back for this long: another worker may, or this one after a deploy."""
 LOST_IN_A_ROW = 2
 """After so many lost claims an item is decoded only once started: decoding itself may be what kills the worker."""
+
+
+class _Group(Struct):
+    """What one receive brought of one model version: looked up once, not per item."""
+
+    served: Served | None
+    refusal: Release = Release()
+    """Where it is None."""
+    items: list[Item] = []
 
 
 class Intake:
@@ -71,7 +80,7 @@ class Intake:
             assert delivery.message is not None
             claim = by_id.pop(delivery.message.id, None)  # a second message of the same row is settled
             if claim is not None:
-                ours.append(msgspec.structs.replace(delivery, claim=claim))
+                ours.append(Delivery(delivery.receipt, delivery.message, claim))
             else:
                 others.append(Entry(delivery, Release(delays.get(delivery.message.id, 0.0)), record=False))
         self._outbox.put(others)
@@ -79,28 +88,32 @@ class Intake:
 
     def _admit(self, deliveries: Sequence[Delivery]) -> None:
         now = self._clock.monotonic()
-        by_served: dict[int, tuple[Served, list[Item]]] = {}
+        groups: dict[tuple[str, str], _Group] = {}
         verdicts: list[Entry] = []
-        every: list[Item] = []
         for delivery in deliveries:
             claim = delivery.claim
             assert claim is not None
-            served = self._fleet.find(claim.model, claim.version)
-            if served is None:
-                verdicts.append(Entry(delivery, Release(NOT_SERVED_DELAY_S)))
-                continue
-            paused = self._breaker.pause_left(claim.model, claim.version)
-            if paused > 0:
-                verdicts.append(Entry(delivery, Release(paused)))
-                continue
-            item = Item(delivery, claim, served, now, next(self._orders))
-            every.append(item)
-            by_served.setdefault(id(served), (served, []))[1].append(item)
+            group = groups.get((claim.model, claim.version))
+            if group is None:
+                group = groups[claim.model, claim.version] = self._group(claim.model, claim.version)
+            if group.served is None:
+                verdicts.append(Entry(delivery, group.refusal))
+            else:
+                group.items.append(Item(delivery, claim, group.served, now, next(self._orders)))
+        every = [item for group in groups.values() for item in group.items]
         self._observer.claimed([item.claim for item in every], 0.0)
         self._held.add(every)
-        for served, items in by_served.values():
-            verdicts += self._sort_out(served, items)
+        for group in groups.values():
+            if group.served is not None:
+                verdicts += self._sort_out(group.served, group.items)
         self._outbox.put(verdicts)
+
+    def _group(self, model: str, version: str) -> "_Group":
+        served = self._fleet.find(model, version)
+        if served is None:
+            return _Group(None, Release(NOT_SERVED_DELAY_S))
+        paused = self._breaker.pause_left(model, version)
+        return _Group(None, Release(paused)) if paused > 0 else _Group(served)
 
     def _sort_out(self, served: Served, items: Sequence[Item]) -> Iterable[Entry]:
         """Decode and hand on; the verdicts of those that cannot run."""

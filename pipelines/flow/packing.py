@@ -5,10 +5,16 @@ the group's size and cost, with items of like cost first, so that little is spen
 goes, so the oldest is never starved.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from pipelines.flow.item import Item
+
+_group = attrgetter("group")
+_cost = attrgetter("cost")
+_priority = attrgetter("claim.priority")
 
 
 class Lane:
@@ -17,13 +23,14 @@ class Lane:
     def __init__(self) -> None:
         self.by_priority: dict[int, deque[Item]] = {}
         self.size = 0
-        self.costs: dict[float, int] = {}
+        self.costs: Counter[float] = Counter()
         """How many wait at each cost: one entry means that any of them is alike."""
 
-    def add(self, item: Item) -> None:
-        self.by_priority.setdefault(item.claim.priority, deque()).append(item)
-        self.costs[item.cost] = self.costs.get(item.cost, 0) + 1
-        self.size += 1
+    def add(self, items: Sequence[Item]) -> None:
+        for priority, alike in groupby(items, _priority):
+            self.by_priority.setdefault(priority, deque()).extend(alike)
+        self.costs.update(map(_cost, items))
+        self.size += len(items)
 
     def lead(self) -> Item:
         return self.by_priority[max(self.by_priority)][0]
@@ -49,8 +56,7 @@ class Lane:
         chosen: list[Item] = []
         for priority in sorted(self.by_priority, reverse=True):
             waiting = self.by_priority[priority]
-            while waiting and len(chosen) < most:
-                chosen.append(waiting.popleft())
+            chosen += [waiting.popleft() for _ in range(min(most - len(chosen), len(waiting)))]
             if not waiting:
                 del self.by_priority[priority]
         return chosen
@@ -82,12 +88,10 @@ class Lane:
 
     def _forget(self, items: Sequence[Item]) -> None:
         self.size -= len(items)
-        for item in items:
-            count = self.costs[item.cost] - 1
-            if count:
-                self.costs[item.cost] = count
-            else:
-                del self.costs[item.cost]
+        for cost, count in Counter(map(_cost, items)).items():
+            self.costs[cost] -= count
+            if not self.costs[cost]:
+                del self.costs[cost]
 
 
 class Packer:
@@ -101,14 +105,14 @@ class Packer:
         return sum(lane.size for lane in self.lanes.values()) + len(self.suspects)
 
     def add(self, items: Sequence[Item]) -> None:
-        for item in items:
-            if item.claim.suspect:
-                self.suspects.append(item)
-            else:
-                lane = self.lanes.get(item.group)
-                if lane is None:
-                    lane = self.lanes[item.group] = Lane()
-                lane.add(item)
+        suspects = [item for item in items if item.claim.suspect]
+        self.suspects.extend(suspects)
+        others = [item for item in items if not item.claim.suspect] if suspects else items
+        for group, alike in groupby(others, _group):
+            lane = self.lanes.get(group)
+            if lane is None:
+                lane = self.lanes[group] = Lane()
+            lane.add(list(alike))
 
     def lead(self) -> Item | None:
         """Whose turn it is: the highest priority, then the first to arrive."""

@@ -12,6 +12,8 @@ from pipelines.store.port import StoreAway
 from schemas.jobs import Claim
 from schemas.verdicts import Dead, Done, Verdict
 
+_ENDING = (Done, Dead)
+
 
 class Recorder:
     def __init__(
@@ -41,15 +43,21 @@ class Recorder:
         if not entries:
             return 0
         self._pending = entries  # until it is settled, a failure of any kind finds it here again
-        counted = self._record(entries)
+        verdicts: list[tuple[Claim, Verdict]] = [
+            (entry.delivery.claim, entry.verdict)  # type: ignore[misc]  # only what was claimed is recorded
+            for entry in entries
+            if entry.record
+        ]
+        counted = self._record(verdicts)
         self.crash_point("recorded")
         self._queue.settle([(entry.delivery, entry.verdict) for entry in entries])
         self._pending = []
-        self._finish(entries, counted)
+        self._finish(
+            entries, [claim.id for claim, verdict in verdicts if isinstance(verdict, _ENDING)] if counted else []
+        )
         return len(entries)
 
-    def _record(self, entries: Sequence[Entry]) -> set[int]:
-        verdicts = [(_claim(entry), entry.verdict) for entry in entries if entry.record]
+    def _record(self, verdicts: Sequence[tuple[Claim, Verdict]]) -> set[int]:
         if not verdicts:
             return set()
         try:
@@ -64,12 +72,11 @@ class Recorder:
             self._observer.recorded(ours, refused=len(verdicts) - len(ours))
         return counted
 
-    def _finish(self, entries: Sequence[Entry], counted: set[int]) -> None:
+    def _finish(self, entries: Sequence[Entry], ended: Sequence[str]) -> None:
         claims = [entry.delivery.claim for entry in entries if entry.delivery.claim is not None]
         self._held.remove(claims)
         self._credits.give(len(entries), sum(len(claim.inputs) for claim in claims))
-        ended = [_claim(entry).id for entry in entries if entry.record and _ends(entry.verdict)]
-        if ended and counted:
+        if ended:
             self._notices.ended(ended)
         self._outbox.done(len(entries))
 
@@ -80,13 +87,3 @@ def _counted(verdicts: Sequence[tuple[Claim, Verdict]], counted: set[int]) -> li
     for claim, _ in verdicts:
         newest[claim.seq] = max(claim.fence, newest.get(claim.seq, 0))
     return [(c, v) for c, v in verdicts if c.seq in counted and c.fence == newest[c.seq]]
-
-
-def _claim(entry: Entry) -> Claim:
-    claim = entry.delivery.claim
-    assert claim is not None, "only what was claimed is recorded"
-    return claim
-
-
-def _ends(verdict: Verdict) -> bool:
-    return isinstance(verdict, Done | Dead)

@@ -29,6 +29,7 @@ class Faults(Struct, frozen=True):
 
 
 NO_FAULTS = Faults()
+_DELAYED = (Retry, Release)
 
 
 class MemoryQueue:
@@ -55,12 +56,12 @@ class MemoryQueue:
         if self._happens(self._faults.reorder):
             self._chance.shuffle(self._ready)
         until = self._now() + self._visibility
-        deliveries = []
-        for _ in range(min(most, len(self._ready))):
-            message = self._ready.popleft()
-            self._receipts += 1
-            self._out[self._receipts] = (until, message)
-            deliveries.append(Delivery(receipt=self._receipts, message=message))
+        messages = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+        deliveries = [Delivery(receipt, message) for receipt, message in enumerate(messages, self._receipts + 1)]
+        self._out.update(
+            {delivery.receipt: (until, message) for delivery, message in zip(deliveries, messages, strict=True)}
+        )
+        self._receipts += len(messages)
         return deliveries
 
     def extend(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -71,12 +72,13 @@ class MemoryQueue:
         return held
 
     def settle(self, settled: Sequence[tuple[Delivery, Verdict]]) -> None:
+        lossy = self._faults.lose_settle > 0
         for delivery, verdict in settled:
-            if self._happens(self._faults.lose_settle):
+            if lossy and self._happens(self._faults.lose_settle):
                 continue
             out = self._out.pop(delivery.receipt, None)
             # A delay is kept by the broker here; the sweeper would send it again otherwise.
-            if out is not None and isinstance(verdict, Retry | Release) and verdict.delay > 0:
+            if out is not None and isinstance(verdict, _DELAYED) and verdict.delay > 0:
                 self._delayed.append((self._now() + verdict.delay, out[1]))
 
     def _send(self, message: Message, delay: float) -> bool:

@@ -31,6 +31,8 @@ from schemas.reasons import Reason
 from schemas.states import OPEN, State
 from schemas.verdicts import Verdict
 
+_QUEUED, _RUNNING = State.QUEUED, State.RUNNING
+
 
 class Row(Struct):
     seq: int
@@ -115,8 +117,9 @@ class MemoryStore:
 
     def claim_next(self, models: Sequence[str], most: int, lease: float, most_bytes: int = 1 << 62) -> list[Claim]:
         with self._lock:
+            now = self._now()
             turns = {model: turn for turn, model in enumerate(models) if model not in self._paused}
-            due = [row for row in self.rows.values() if row.given.model in turns and self._claimable(row)]
+            due = [row for row in self.rows.values() if row.given.model in turns and _claimable(row, now)]
             due.sort(key=lambda row: (-row.given.priority, turns[row.given.model], row.visible_at, row.seq))
             chosen: list[Row] = []
             total = 0
@@ -125,7 +128,9 @@ class MemoryStore:
                 if chosen and total > most_bytes:
                     break
                 chosen.append(row)
-            return sorted((self._take(row, lease) for row in chosen), key=lambda claim: (-claim.priority, claim.seq))
+            return sorted(
+                (self._take(row, now + lease) for row in chosen), key=lambda claim: (-claim.priority, claim.seq)
+            )
 
     def claim(
         self, messages: Sequence[Message], models: Sequence[str], lease: float
@@ -134,15 +139,15 @@ class MemoryStore:
         refused: list[Refused] = []
         now = self._now()
         with self._lock:
-            for id in dict.fromkeys(message.id for message in messages):
+            served = set(models) - self._paused
+            for id in dict.fromkeys([message.id for message in messages]):
+                before = len(claims)
                 rows = self._ids.get(id, ())
-                served = [row for row in rows if row.given.model in models and row.given.model not in self._paused]
-                taken = [self._take(row, lease) for row in served if self._claimable(row)]
-                if taken:
-                    claims += taken
-                    continue
-                waiting = [row.visible_at - now for row in served if row.state is State.QUEUED]
-                refused.append(Refused(id, over=not waiting, delay=max(0.0, min(waiting, default=0.0))))
+                for row in rows:
+                    if row.given.model in served and _claimable(row, now):
+                        claims.append(self._take(row, now + lease))
+                if len(claims) == before:
+                    refused.append(_refused(id, [row for row in rows if row.given.model in served], now))
         return claims, refused
 
     def start(self, claims: Sequence[Claim]) -> list[int]:
@@ -151,7 +156,7 @@ class MemoryStore:
         with self._lock:
             for claim in claims:
                 row = self.rows.get(claim.seq)
-                if row is None or row.fence != claim.fence or row.state is not State.RUNNING:
+                if row is None or row.fence != claim.fence or row.state is not _RUNNING:
                     continue
                 if row.started_fence != claim.fence and row.deadline_at is not None and row.deadline_at <= now:
                     continue
@@ -285,12 +290,8 @@ class MemoryStore:
     def _named(self, tenant: str | None, ids: Collection[str]) -> list[Row]:
         return [row for id in ids for row in self._ids.get(id, ()) if tenant is None or row.given.tenant == tenant]
 
-    def _claimable(self, row: Row) -> bool:
-        now = self._now()
-        return row.state in OPEN and row.visible_at <= now and (row.deadline_at is None or row.deadline_at > now)
-
-    def _take(self, row: Row, lease: float) -> Claim:
-        row.state, row.visible_at, row.sends = State.RUNNING, self._now() + lease, 0
+    def _take(self, row: Row, until: float) -> Claim:
+        row.state, row.visible_at, row.sends = _RUNNING, until, 0
         row.fence += 1
         given = row.given
         return Claim(
@@ -300,7 +301,7 @@ class MemoryStore:
 
     def _mine(self, claim: Claim) -> Row | None:
         row = self.rows.get(claim.seq)
-        return row if row is not None and row.fence == claim.fence and row.state is State.RUNNING else None
+        return row if row is not None and row.fence == claim.fence and row.state is _RUNNING else None
 
     def _record_one(self, claim: Claim, verdict: Verdict, now: float) -> bool:
         row = self._mine(claim)
@@ -315,7 +316,7 @@ class MemoryStore:
             row.history = [*row.history, Attempt(row.generation, at, now, Reason(made.reason), made.error or "")]
             if made.state is State.FAILED:
                 row.reason, row.error = Reason(made.reason), made.error
-        if made.state is State.QUEUED:
+        if made.state is _QUEUED:
             row.visible_at = now + made.delay
             row.sent_at = None if self._broker else row.sent_at
         else:
@@ -360,6 +361,17 @@ class MemoryStore:
         with self._lock:
             rows = [row for row in self.rows.values() if row.state is State.FAILED and _matches(row, tenant, wanted)]
         return sorted(rows, key=_failed_at, reverse=True)
+
+
+def _claimable(row: Row, now: float) -> bool:
+    # By identity: hashing a member of an Enum, as `in OPEN` does, is a call of Python's.
+    is_open = row.state is _QUEUED or row.state is _RUNNING
+    return is_open and row.visible_at <= now and (row.deadline_at is None or row.deadline_at > now)
+
+
+def _refused(id: str, served: Sequence[Row], now: float) -> Refused:
+    waiting = [row.visible_at - now for row in served if row.state is State.QUEUED]
+    return Refused(id, over=not waiting, delay=max(0.0, min(waiting, default=0.0)))
 
 
 def _expires(row: Row, now: float) -> bool:

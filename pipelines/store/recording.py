@@ -63,7 +63,7 @@ ON CONFLICT DO NOTHING
 """
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """What a verdict does to its row."""
 
     state: State
@@ -80,7 +80,7 @@ def change(claim: Claim, verdict: Verdict) -> Change:
     """The state table of a verdict (design.md, `record`)."""
     match verdict:
         case Done(result):
-            return Change(State.SUCCEEDED, starts=0, judged=True, result=result)
+            return Change(State.SUCCEEDED, 0, True, result=result)
         case Dead(reason, error, charged):
             return Change(
                 State.FAILED, starts=claim.starts, judged=True, charged=int(charged), reason=reason, error=clean(error)

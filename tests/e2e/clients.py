@@ -51,7 +51,14 @@ class Client:
         body: dict[str, Any] = answer.json()
         result = body["result"]["y"][0] if "result" in body else None
         self._history.add(
-            Event("seen", id=id, status=body["status"], attempt=body["attempt"], generation=body["generation"], result=result)
+            Event(
+                "seen",
+                id=id,
+                status=body["status"],
+                attempt=body["attempt"],
+                generation=body["generation"],
+                result=result,
+            )
         )
         return body
 
@@ -131,7 +138,13 @@ class Load:
 
 @contextmanager
 def load(
-    url: Callable[[], str], history: History, *, clients: int = 2, pause: float = 0.01, kind: Kind = Kind.SLOW, seed: int = 1
+    url: Callable[[], str],
+    history: History,
+    *,
+    clients: int = 2,
+    pause: float = 0.01,
+    kind: Kind = Kind.SLOW,
+    seed: int = 1,
 ) -> Iterator[Load]:
     made = Load(url, history, pause, kind, seed)
     made.start(clients)

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 NAME = "probe"
 RUNS = "runs.log"
+GO = "go"
 
 
 class Kind(IntEnum):
@@ -38,7 +39,7 @@ def f(n: int) -> int:
     return (n * 7919 + 13) ^ 0x5A5A
 
 
-_HOOKS = '''
+_HOOKS = """
 import os
 import time
 from pathlib import Path
@@ -66,7 +67,7 @@ def postprocess(outputs):
     while kind == 5 and not GO.exists():
         time.sleep(0.01)
     return {"y": outputs["y"][2:]}
-'''
+"""
 
 
 def write(repository: Path, *, slow_s: float = 0.002, **limits: Any) -> Path:
@@ -98,7 +99,9 @@ def runs(folder: Path) -> list[tuple[int, int]]:
     """(pid, n) of every run, in order; a line that was cut off by a kill is left out."""
     path = folder / RUNS
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [(int(pid), int(n)) for pid, _, n in (line.rstrip("\n").partition(" ") for line in lines if line.endswith("\n"))]
+    return [
+        (int(pid), int(n)) for pid, _, n in (line.rstrip("\n").partition(" ") for line in lines if line.endswith("\n"))
+    ]
 
 
 def _onnx() -> bytes:

@@ -72,10 +72,8 @@ class Rows:
             self._db.write(lambda connection, statement=statement: connection.execute(text(statement)))
 
     def all(self) -> list[Row]:
-        columns = (
-            "seq, id, idempotency_key, state, inputs, generation, fence, failures, starts, reason, result FROM jobs ORDER BY seq"
-        )
-        return [_row(*row) for row in self._select(columns)]
+        columns = "seq, id, idempotency_key, state, inputs, generation, fence, failures, starts, reason, result"
+        return [_row(*row) for row in self._select(f"{columns} FROM jobs ORDER BY seq")]
 
     def steps(self) -> list[Step]:
         return [Step(*row[:-1], bool(row[-1])) for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")]

@@ -12,7 +12,7 @@ from msgspec import Struct
 from tests.e2e import checker, probe
 from tests.e2e.checker import Expected
 from tests.e2e.history import History, read
-from tests.e2e.processes import Place, eventually, place
+from tests.e2e.processes import Forebay, Place, eventually, place
 from tests.e2e.rows import Row, Rows
 
 
@@ -22,6 +22,11 @@ class Stage(Struct, frozen=True):
     history: History
     model: Path
     """The model's folder."""
+
+    def serve(self, **settings: str) -> tuple[Forebay, Forebay]:
+        """An API and a worker, both ready; they start side by side."""
+        api, worker = self.place.start("api", **settings), self.place.start("worker", **settings)
+        return api.ready(), worker.ready()
 
     def rest(self, within: float) -> None:
         """Wait until no job is queued or running."""

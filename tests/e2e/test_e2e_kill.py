@@ -13,14 +13,15 @@ SEED = 20_261_121
 
 @pytest.mark.timeout(180)
 def test_worker_killed_in_mid_batch_twenty_times_under_load(store: str | None) -> None:
-    kills = 20 if store is None else 8
+    kills = 20 if store is None else 6
     chance = random.Random(SEED)
     with stage(store) as on:
         api = on.place.start("api").ready()
         with load(lambda: api.url, on.history, pause=0.02, seed=SEED):
+            upcoming = on.place.start("worker")
             for _ in range(kills):
-                kill_in_mid_batch(on, on.place.start("worker").ready(), chance)
-        on.place.start("worker").ready()
+                worker, upcoming = upcoming.ready(), on.place.start("worker")
+                kill_in_mid_batch(on, worker, chance)
         on.rest(within=60)
         rows = on.check()
         assert len(rows) > 20 * kills

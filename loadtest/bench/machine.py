@@ -1,0 +1,47 @@
+"""The machine a figure was measured on, in words."""
+
+import os
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def describe(packages: Iterable[str]) -> list[str]:
+    """One line per fact, for the head of a report."""
+    return [
+        f"CPU: {_cpu()}, {os.cpu_count()} cores seen",
+        f"memory: {_memory():.0f} GiB",
+        f"system: {platform.system()} {platform.release()}",
+        f"Python: {platform.python_implementation()} {platform.python_version()}",
+        "versions: " + ", ".join(f"{name} {_version(name)}" for name in packages),
+    ]
+
+
+def pin(core: int, pid: int = 0) -> None:
+    """Bind a process (0: this one) to one core; where there is only one, nothing."""
+    if core in os.sched_getaffinity(pid):
+        os.sched_setaffinity(pid, {core})
+
+
+def busy() -> float:
+    """Processes that wanted a core over the last minute: what else the machine was doing."""
+    return os.getloadavg()[0]
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,104 @@
+"""Poison: an item that raises, kills or hangs costs its neighbours nothing, and ends in the dead letters with its reason."""
+
+import msgspec
+import pytest
+
+from pipelines.store.opening import open_store
+from schemas.dead_letters import Replay
+from schemas.states import State
+from tests.e2e import probe
+from tests.e2e.clients import submit_all
+from tests.e2e.probe import Kind
+from tests.e2e.processes import Forebay, Unexpected, eventually
+from tests.e2e.stage import Stage, stage
+
+AROUND = range(1, 33)
+POISON = 17
+RAISES = {Kind.ERROR: (State.FAILED, "model_error")}
+
+
+def _submit(on: Stage, url: str, kind: Kind, *more: int) -> None:
+    poison = {POISON, *more}
+    submit_all(url, on.history, [(n, kind if n in poison else Kind.GOOD) for n in AROUND])
+
+
+def test_one_poison_item_among_32_costs_one_dead_letter_and_replays(store: str | None) -> None:
+    with stage(store, {"max_attempts": 2}) as on:
+        api = on.place.start("api").ready()
+        _submit(on, api.url, Kind.ERROR)
+        on.place.start("worker").ready()
+        on.rest(within=20)
+        rows = on.check(RAISES)
+        assert (on.rows.count("succeeded"), on.rows.count("failed")) == (31, 1)
+        (poison,) = [row for row in rows if row.kind == Kind.ERROR]
+        assert poison.failures == 2
+        assert all(row.failures == 0 for row in rows if row.kind != Kind.ERROR)
+        _replay_mended(on.place.store, poison.id)
+        on.rest(within=20)
+        (mended,) = [row for row in on.check() if row.n == POISON]
+        assert (mended.generation, mended.answer) == (1, probe.f(POISON))
+
+
+def _replay_mended(store: str, id: str) -> None:
+    there = open_store(store)
+    try:
+        inputs = msgspec.json.encode(probe.inputs(POISON, Kind.GOOD))
+        replay = Replay(id, generation=0, by="test", inputs=inputs)
+        assert there.replay(None, [replay]) == [id]
+        assert there.replay(None, [replay]) == [], "one replay request applied twice (I7)"
+    finally:
+        there.close()
+
+
+@pytest.mark.parametrize("kind", [Kind.ABORT, Kind.ABORT_DECODING])
+def test_an_item_that_kills_its_worker_is_dead_lettered_and_its_neighbours_succeed(kind: Kind) -> None:
+    with stage(None, {"max_deliveries": 3}, LEASE="1s") as on:
+        api = on.place.start("api").ready()
+        _submit(on, api.url, kind)
+        crashes = 0
+        for _ in range(8):
+            worker = on.place.start("worker")
+            if not _dies(on, worker):
+                break
+            crashes += 1
+        rows = on.check({kind: (State.FAILED, "crashed")})
+        (poison,) = [row for row in rows if row.kind == kind]
+        assert poison.starts == 3
+        assert poison.failures == 0, "a crash is no judged failure"
+        # Decoding comes before the first start: two lost claims make it a suspect, which is started before it is decoded.
+        assert crashes == (3 if kind is Kind.ABORT else 5)
+
+
+def _dies(on: Stage, worker: Forebay) -> bool:
+    """Whether this worker was taken down; False when everything is at rest."""
+    eventually(lambda: worker.code is not None or on.rows.open() == 0, 30)
+    return worker.code is not None
+
+
+@pytest.mark.timeout(90)
+def test_a_hanging_item_is_timed_out_while_up_starts_its_worker_again() -> None:
+    with stage(None, {"timeout_s": 1, "max_attempts": 2}, LEASE="2s") as on:
+        up = on.place.start("up").ready()
+        _submit(on, up.url, Kind.HANG)
+        on.rest(within=60)
+        rows = on.check({Kind.HANG: (State.FAILED, "timeout")})
+        assert [row.failures for row in rows if row.kind == Kind.HANG] == [2]
+        assert all(row.failures == 0 for row in rows if row.kind != Kind.HANG)
+        assert "worker ended with 70: starting it again" in up.complained
+        assert "the model hangs" in up.complained
+        assert up.stop() == 0
+        assert "Traceback" not in up.complained
+
+
+@pytest.mark.timeout(90)
+def test_two_items_that_kill_their_worker_do_not_end_up() -> None:
+    """One worker after the other dies, six and more of them; `forebay up` goes on, and the neighbours succeed."""
+    with stage(None, {"max_deliveries": 3}, LEASE="1s") as on:
+        up = on.place.start("up").ready()
+        _submit(on, up.url, Kind.ABORT, 5)
+        try:
+            on.rest(within=60)
+        except Unexpected:
+            raise AssertionError(f"up is {up.code}: {up.complained[-1500:]}") from None
+        on.check({Kind.ABORT: (State.FAILED, "crashed")})
+        assert up.stop() == 0
