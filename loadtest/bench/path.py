@@ -76,7 +76,7 @@ class Spent(Struct):
 class Path1:
     """One worker with `items` jobs waiting in its queue."""
 
-    def __init__(self, items: int, seed: int = 7) -> None:
+    def __init__(self, items: int, seed: int = 7, credits: int = 4 * BATCH) -> None:
         self.items = items
         chance = random.Random(seed)
         self.store = MemoryStore(time.time, broker=True)
@@ -87,7 +87,7 @@ class Path1:
         outside = Outside(
             self.store, self.queue, OneModel(_loaded()), Silent(), SystemClock(), chance, Unobserved(), self.queue
         )
-        self.worker = Worker(outside, Plan(credits=4 * BATCH))
+        self.worker = Worker(outside, Plan(credits=credits))
 
     def drain(self) -> Spent:
         """Run until everything is settled. Raises AssertionError when any job has no result."""

@@ -88,7 +88,8 @@ class Lane:
 
     def _forget(self, items: Sequence[Item]) -> None:
         self.size -= len(items)
-        for cost, count in Counter(map(_cost, items)).items():
+        alike = {next(iter(self.costs)): len(items)} if len(self.costs) == 1 else Counter(map(_cost, items))
+        for cost, count in alike.items():
             self.costs[cost] -= count
             if not self.costs[cost]:
                 del self.costs[cost]

@@ -1,16 +1,16 @@
 """Decoding one model's inputs: one by one with the clearest error, many at once for speed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from pipelines.inputs.column import OFF, Column
 from pipelines.inputs.faults import from_msgspec, not_json
-from pipelines.inputs.kinds import decoded
+from pipelines.inputs.kinds import decoded, quickly_decoded
 from pipelines.inputs.protocol import from_protocol
 from pipelines.ports import InvalidInput, Tensors
-from schemas.model_spec import ModelSpec
+from schemas.model_spec import ModelSpec, TensorSpec
 
 # msgspec raises UnicodeDecodeError (a ValueError) and RecursionError of Python's own.
 _NOT_DECODED = (msgspec.MsgspecError, RecursionError, *OFF)
@@ -26,16 +26,9 @@ class InputCodec:
     def __init__(self, spec: ModelSpec) -> None:
         self._specs = spec.inputs
         self._columns = [Column(f"f{n}", tensor) for n, tensor in enumerate(spec.inputs)]
-        # Fields are renamed, since an input's name need not be a Python identifier.
-        self._type = msgspec.defstruct(
-            "Inputs",
-            [(f"f{n}", decoded(tensor)) for n, tensor in enumerate(spec.inputs)],
-            rename={f"f{n}": tensor.name for n, tensor in enumerate(spec.inputs)},
-            forbid_unknown_fields=True,
-            gc=False,
-            frozen=True,
-        )
+        self._type = _object(spec.inputs, decoded)
         self._decode = msgspec.json.Decoder(self._type).decode
+        self._decode_quickly = msgspec.json.Decoder(_object(spec.inputs, quickly_decoded)).decode
 
     def decode(self, inputs: bytes) -> Tensors:
         """One item's tensors. Raises InvalidInput, whatever is in `inputs`."""
@@ -44,7 +37,7 @@ class InputCodec:
 
     def decode_many(self, raws: Sequence[bytes]) -> list[Tensors | InvalidInput]:
         """One outcome per input, in order. Quick while all are good; else one by one, to find the culprits."""
-        decode = self._decode
+        decode = self._decode_quickly
         try:
             given = [decode(raw) for raw in raws]
             columns = [column.many([getattr(item, column.field) for item in given]) for column in self._columns]
@@ -75,3 +68,15 @@ class InputCodec:
             raise InvalidInput("inputs: nested too deep, expected no deeper than the model's shapes") from None
         except UnicodeError:
             raise InvalidInput("inputs: not UTF-8, expected JSON in UTF-8") from None
+
+
+def _object(specs: Sequence[TensorSpec], kind: Callable[[TensorSpec], Any]) -> type[msgspec.Struct]:
+    """An object by input name. Fields are renamed, since an input's name need not be a Python identifier."""
+    return msgspec.defstruct(
+        "Inputs",
+        [(f"f{n}", kind(tensor)) for n, tensor in enumerate(specs)],
+        rename={f"f{n}": tensor.name for n, tensor in enumerate(specs)},
+        forbid_unknown_fields=True,
+        gc=False,
+        frozen=True,
+    )

@@ -28,6 +28,9 @@ PACK: dict[DType, str] = {
 }  # fmt: skip
 """`struct` formats. Packing refuses what overflows, floats among integers, and wrong lengths."""
 
+LONGEST_TUPLE = 256
+"""A tuple's type names each of its elements."""
+
 
 def is_float(dtype: DType) -> bool:
     return dtype.startswith("float")
@@ -36,6 +39,14 @@ def is_float(dtype: DType) -> bool:
 def decoded(spec: TensorSpec) -> Any:
     """The type that msgspec decodes this input as: it refuses all else, and names the place."""
     return _nested(_element(spec), len(spec.shape))
+
+
+def quickly_decoded(spec: TensorSpec) -> Any:
+    """The same, but short rows as tuples of their length: they are packed in half the time. For input that is good: the
+    errors of the other are clearer."""
+    if len(spec.shape) == 1 and 0 < spec.shape[0] <= LONGEST_TUPLE:
+        return tuple[(_element(spec),) * spec.shape[0]]  # type: ignore[misc]  # made at run time
+    return decoded(spec)
 
 
 def _element(spec: TensorSpec) -> Any:

@@ -29,9 +29,9 @@ from schemas.jobs import (
 )
 from schemas.reasons import Reason
 from schemas.states import OPEN, State
-from schemas.verdicts import Verdict
+from schemas.verdicts import Done, Verdict
 
-_QUEUED, _RUNNING = State.QUEUED, State.RUNNING
+_QUEUED, _RUNNING, _SUCCEEDED = State.QUEUED, State.RUNNING, State.SUCCEEDED
 
 
 class Row(Struct):
@@ -135,20 +135,14 @@ class MemoryStore:
     def claim(
         self, messages: Sequence[Message], models: Sequence[str], lease: float
     ) -> tuple[list[Claim], list[Refused]]:
-        claims: list[Claim] = []
-        refused: list[Refused] = []
         now = self._now()
+        ids = dict.fromkeys([message.id for message in messages])
         with self._lock:
             served = set(models) - self._paused
-            for id in dict.fromkeys([message.id for message in messages]):
-                before = len(claims)
-                rows = self._ids.get(id, ())
-                for row in rows:
-                    if row.given.model in served and _claimable(row, now):
-                        claims.append(self._take(row, now + lease))
-                if len(claims) == before:
-                    refused.append(_refused(id, [row for row in rows if row.given.model in served], now))
-        return claims, refused
+            rows = [row for id in ids for row in self._ids.get(id, ()) if row.given.model in served]
+            claims = [self._take(row, now + lease) for row in rows if _claimable(row, now)]
+            taken = {claim.id for claim in claims}
+            return claims, [self._refused(id, served, now) for id in ids if id not in taken]
 
     def start(self, claims: Sequence[Claim]) -> list[int]:
         now = self._now()
@@ -290,6 +284,11 @@ class MemoryStore:
     def _named(self, tenant: str | None, ids: Collection[str]) -> list[Row]:
         return [row for id in ids for row in self._ids.get(id, ()) if tenant is None or row.given.tenant == tenant]
 
+    def _refused(self, id: str, served: Collection[str], now: float) -> Refused:
+        rows = [row for row in self._ids.get(id, ()) if row.given.model in served]
+        waiting = [row.visible_at - now for row in rows if row.state is State.QUEUED]
+        return Refused(id, over=not waiting, delay=max(0.0, min(waiting, default=0.0)))
+
     def _take(self, row: Row, until: float) -> Claim:
         row.state, row.visible_at, row.sends = _RUNNING, until, 0
         row.fence += 1
@@ -307,6 +306,10 @@ class MemoryStore:
         row = self._mine(claim)
         if row is None:
             return False
+        if type(verdict) is Done:  # what `change` says of the most frequent verdict, written out for speed
+            row.state, row.result, row.starts, row.answered = _SUCCEEDED, verdict.result, 0, claim.fence
+            row.finished_at = now
+            return True
         made = change(claim, verdict)
         row.state, row.result, row.starts = made.state, made.result, made.starts
         row.answered = claim.fence if made.judged else row.answered + 1
@@ -367,11 +370,6 @@ def _claimable(row: Row, now: float) -> bool:
     # By identity: hashing a member of an Enum, as `in OPEN` does, is a call of Python's.
     is_open = row.state is _QUEUED or row.state is _RUNNING
     return is_open and row.visible_at <= now and (row.deadline_at is None or row.deadline_at > now)
-
-
-def _refused(id: str, served: Sequence[Row], now: float) -> Refused:
-    waiting = [row.visible_at - now for row in served if row.state is State.QUEUED]
-    return Refused(id, over=not waiting, delay=max(0.0, min(waiting, default=0.0)))
 
 
 def _expires(row: Row, now: float) -> bool:

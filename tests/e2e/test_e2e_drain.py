@@ -18,9 +18,9 @@ def _busy(on: Stage, worker: Forebay) -> None:
 
 def test_sigterm_drains_and_spends_no_attempt(store: str | None) -> None:
     # A lease that outlives the test: what comes to an end does so by the drain, never because a lease ended.
-    with stage(store, {"slow_s": 0.005}, LEASE="5m") as on:
+    with stage(store, {"slow_s": 0.003}, LEASE="5m") as on:
         api = on.place.start("api").ready()
-        with load(lambda: api.url, on.history, clients=3, pause=0.002):
+        with load(lambda: api.url, on.history, clients=3, pause=0.01):
             for _ in range(2):
                 worker = on.place.start("worker").ready()
                 _busy(on, worker)
@@ -40,8 +40,7 @@ def test_sigterm_drains_and_spends_no_attempt(store: str | None) -> None:
 @pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
 def test_a_second_signal_stops_hard(first: signal.Signals, second: signal.Signals) -> None:
     with stage(None) as on:
-        api = on.place.start("api").ready()
-        worker = on.place.start("worker").ready()
+        api, worker = on.serve()
         submit_all(api.url, on.history, [(n, Kind.WAIT) for n in range(1, 5)])
         eventually(lambda: on.rows.count("running") > 0 and on.runs(), 10)
         worker.signal(first)

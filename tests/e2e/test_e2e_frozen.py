@@ -28,6 +28,7 @@ def test_a_thawed_worker_changes_nothing(store: str | None) -> None:
         ran_before = {n for pid, n in on.runs() if pid == frozen.pid}
         frozen.signal(signal.SIGCONT)
         _answers_for_nothing(on, frozen.pid, len(ran_before))
+        assert frozen.code is None, "a thawed worker took the thaw for a signal"
         assert frozen.stop() == 0
         assert on.check() == ended, "a write under an old fence changed a row"
         assert {pid for pid, _ in on.runs()} == {frozen.pid, beside.pid}
