@@ -4,19 +4,22 @@ Every replay names the generation that was seen to fail, so that one that is giv
 after it was killed half-way, applies once (I7).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pipelines.catalog import Catalog
+from pipelines.clock import Clock
 from pipelines.inputs import InputCodec
 from pipelines.ports import InvalidInput
 from pipelines.store.port import Store
 from schemas.dead_letters import DeadLetter, DeadLetterFilter, Replay
 
 PAGE = 200
+_CHUNKS_A_SECOND = 10
+"""A bounded rate is spread over each second, rather than spent at its start."""
 
 
 class Change(Struct, frozen=True):
@@ -28,9 +31,25 @@ class Change(Struct, frozen=True):
     """Number or alias."""
     by: str = "operator"
 
+    @property
+    def needs_check(self) -> bool:
+        return self.patch is not msgspec.UNSET or self.version is not None
+
+
+class Outcome(Struct, frozen=True):
+    id: str
+    applied: bool
+    """False: it was no dead letter of that generation any more."""
+
 
 def select(store: Store, tenant: str | None, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
-    """Every dead letter that matches, newest failure first. Those that are replayed meanwhile leave the pages to come."""
+    """Every dead letter that matches, newest failure first. One that is replayed meanwhile leaves the pages to come."""
+    ids = tuple(dict.fromkeys(wanted.ids))
+    for start in range(0, max(1, len(ids)), PAGE):
+        yield from _pages(store, tenant, structs.replace(wanted, ids=ids[start : start + PAGE]))
+
+
+def _pages(store: Store, tenant: str | None, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
     cursor: str | None = None
     while True:
         page = store.dead_letters(tenant, wanted, PAGE, cursor)
@@ -40,24 +59,62 @@ def select(store: Store, tenant: str | None, wanted: DeadLetterFilter) -> Iterat
             return
 
 
-def plan(catalog: Catalog, letters: Sequence[DeadLetter], change: Change) -> list[Replay]:
-    """The replays of these letters. Raises InvalidInput or LookupError, naming the job, before any is made."""
-    codecs: dict[tuple[str, str], InputCodec] = {}
-    return [_plan(catalog, codecs, letter, change) for letter in letters]
+class Planner:
+    """Makes the replay of one dead letter, checked."""
+
+    def __init__(self, catalog: Callable[[], Catalog], change: Change) -> None:
+        """`catalog` is asked only when the input has to be held against a model."""
+        self._catalog = catalog
+        self._change = change
+        self._checks: dict[tuple[str, str | None], tuple[str, InputCodec]] = {}
+        self._opened: Catalog | None = None
+
+    def plan(self, letter: DeadLetter) -> Replay:
+        """Raises InvalidInput, naming the job and the field, or UnknownModel or UnknownVersion (LookupError)."""
+        change = self._change
+        if not change.needs_check:
+            return Replay(letter.id, letter.generation, change.by)
+        patched = None if change.patch is msgspec.UNSET else _patched(letter, change.patch)
+        version, codec = self._target(letter)
+        try:
+            codec.decode(letter.inputs if patched is None else patched)
+        except InvalidInput as fault:
+            raise InvalidInput(f"job {letter.id}: {fault}") from None
+        return Replay(letter.id, letter.generation, change.by, patched, None if change.version is None else version)
+
+    def _target(self, letter: DeadLetter) -> tuple[str, InputCodec]:
+        key = (letter.model, letter.version if self._change.version is None else None)
+        if key not in self._checks:
+            if self._opened is None:
+                self._opened = self._catalog()
+            found = self._opened.resolve(letter.model, key[1] or self._change.version)
+            self._checks[key] = (found.version, InputCodec(found.spec))
+        return self._checks[key]
+
+
+def plan(catalog: Callable[[], Catalog], letters: Iterable[DeadLetter], change: Change) -> list[Replay]:
+    """The replays of these letters; all are checked before any is made. Raises as `Planner.plan` does."""
+    planner = Planner(catalog, change)
+    return [planner.plan(letter) for letter in letters]
 
 
 def replay(
-    store: Store, tenant: str | None, replays: Sequence[Replay], rate: float | None, sleep: Callable[[float], None]
-) -> Iterator[tuple[str, bool]]:
-    """Replay them in chunks, at most `rate` a second; each id with whether it applied."""
-    size = PAGE if rate is None else max(1, min(PAGE, int(rate)))
+    store: Store,
+    tenant: str | None,
+    replays: Sequence[Replay],
+    rate: float | None,
+    clock: Clock,
+    sleep: Callable[[float], None],
+) -> Iterator[list[Outcome]]:
+    """Replay them in chunks, at most `rate` a second. Stopping in between leaves the rest as they are."""
+    size = PAGE if rate is None else max(1, min(PAGE, int(rate / _CHUNKS_A_SECOND)))
+    began = clock.monotonic()
     for start in range(0, len(replays), size):
+        if rate is not None and start:
+            sleep(max(0.0, began + start / rate - clock.monotonic()))
         chunk = replays[start : start + size]
-        if start and rate is not None:
-            sleep(size / rate)
         applied = set(store.replay(tenant, chunk))
-        for one in chunk:
-            yield one.id, one.id in applied
+        yield [Outcome(one.id, one.id in applied) for one in chunk]
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -73,24 +130,12 @@ def merge(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _plan(catalog: Catalog, codecs: dict[tuple[str, str], InputCodec], letter: DeadLetter, change: Change) -> Replay:
-    version = letter.version if change.version is None else catalog.resolve(letter.model, change.version).version
-    if change.patch is msgspec.UNSET and change.version is None:
-        return Replay(letter.id, letter.generation, change.by)
-    inputs = letter.inputs if change.patch is msgspec.UNSET else _patched(letter, change.patch)
-    key = (letter.model, version)
-    if key not in codecs:
-        codecs[key] = InputCodec(catalog.resolve(*key).spec)
-    try:
-        codecs[key].decode(inputs)
-    except InvalidInput as fault:
-        raise InvalidInput(f"job {letter.id}: {fault}") from None
-    patched = None if change.patch is msgspec.UNSET else inputs
-    return Replay(letter.id, letter.generation, change.by, patched, None if change.version is None else version)
-
-
 def _patched(letter: DeadLetter, patch: Any) -> bytes:
     try:
-        return msgspec.json.encode(merge(msgspec.json.decode(letter.inputs), patch))
+        given = msgspec.json.decode(letter.inputs)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise InvalidInput(f"job {letter.id}: its input is not JSON, so it cannot be patched") from None
+    try:
+        return msgspec.json.encode(merge(given, patch))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError):
+        raise InvalidInput(f"job {letter.id}: the patch does not make JSON of its input") from None

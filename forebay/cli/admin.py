@@ -1,26 +1,36 @@
 """`forebay db upgrade | config`."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from forebay.cli import options
+from forebay.cli import opened, options
 from forebay.cli.output import json_line
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 db = typer.Typer(help="The store's tables.", no_args_is_help=True)
 
 
 @db.command("upgrade")
-def upgrade(home: options.Home = None) -> None:
+def upgrade(home: options.Home = None, json: options.Json = False) -> None:
     """Bring the store to this release's level. Workers of the last release keep running on it."""
-    from pipelines.store.migrating import upgrade as migrate
-    from pipelines.store.opening import open_database
-    from schemas.tables import LEVEL
+    from contextlib import closing
 
-    database = open_database(options.settings_with(home).store_url)
-    try:
-        level = migrate(database)
-    finally:
-        database.close()
-    print(f"store {database.place}: level {level} (this release needs {LEVEL})")
+    from pipelines.store import migrating
+    from pipelines.store.opening import open_database
+
+    with closing(open_database(opened.settings_with(home).store_url)) as database:
+        before = database.read(_level)
+        after = migrating.upgrade(database)
+        place = database.place
+    if json:
+        json_line({"store": place, "before": before, "after": after})
+    elif before == after:
+        print(f"store {place}: at level {after} already")
+    else:
+        print(f"store {place}: from level {before} to {after}" if before else f"store {place}: made, level {after}")
 
 
 @db.callback()
@@ -28,16 +38,26 @@ def _group() -> None:
     """Keeps `upgrade` a subcommand, though it is the only one."""
 
 
-def config(json: options.Json = False) -> None:
-    """The settings in force, secrets masked."""
+def config(home: options.Home = None, models: options.Models = None, json: options.Json = False) -> None:
+    """The settings in force, secrets masked, and which file was read."""
     from forebay import settings as forebay_settings
 
-    settings = forebay_settings.load()
-    values = forebay_settings.shown(settings)
-    if json:
-        json_line(values)
-        return
+    values = forebay_settings.shown(opened.settings_with(home, models))
     there = forebay_settings.FILE.exists()
-    print(f"# {forebay_settings.FILE}: {'read' if there else 'not there'}; FOREBAY_* goes first")
+    if json:
+        json_line({"file": str(forebay_settings.FILE.absolute()) if there else None, "settings": values})
+        return
+    print(f"# {forebay_settings.FILE.absolute()}: {'read' if there else 'not there'}; FOREBAY_* goes first")
     for name, value in values.items():
         print(f"{name} = {'' if value is None else value}")
+
+
+def _level(connection: "Connection") -> int | None:
+    """Of the store as it is; None when it has no tables yet."""
+    from sqlalchemy import inspect, select
+
+    from schemas.tables import store_level
+
+    if not inspect(connection).has_table(store_level.name):
+        return None
+    return connection.execute(select(store_level.c.level)).scalar_one_or_none()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from forebay import __version__
-from forebay.cli import admin, dlq, errors, jobs, models, serve
+from forebay.cli import admin, dlq, errors, jobs, models, results, serve, submit
 
 
 def _version(wanted: bool) -> None:
@@ -28,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     callback=_forebay,
 )
-for command in (serve.up, serve.api, serve.worker, jobs.submit, jobs.result, jobs.cancel):
+for command in (serve.up, serve.api, serve.worker, submit.submit, results.result, results.cancel):
     app.command()(command)
 app.add_typer(jobs.jobs, name="jobs")
 app.add_typer(dlq.dlq, name="dlq")

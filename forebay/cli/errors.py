@@ -1,9 +1,16 @@
 """Exit codes that scripts can use, and errors as one line."""
 
+import os
 import sys
-from collections.abc import Callable
 from enum import IntEnum
 from typing import NoReturn
+
+import typer
+
+# The command line parser's own faults. Typer has carried its own copy of Click since 0.20, and names the base nowhere.
+_ParserFault = typer.BadParameter.__mro__[2]
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 
 class Exit(IntEnum):
@@ -23,24 +30,27 @@ class CommandError(Exception):
         self.code = code
 
 
-def run(command: Callable[[], object]) -> NoReturn:
+def run(app: typer.Typer) -> NoReturn:
     """Run the command line; every expected fault becomes `forebay: …` on stderr and an exit code."""
     try:
-        command()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
     except CommandError as fault:
         _say(fault)
         sys.exit(fault.code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        _silence()
+        sys.exit(_BROKEN_PIPE)
     except Exception as fault:
+        if isinstance(fault, _ParserFault):
+            sys.exit(_say_usage(fault))
         if not isinstance(fault, _expected()):
             raise
         _say(fault)
         sys.exit(Exit.FAILED)
-    sys.exit(Exit.OK)
+    sys.exit(code if isinstance(code, int) else Exit.OK)
 
 
 def _expected() -> tuple[type[Exception], ...]:
@@ -54,10 +64,30 @@ def _expected() -> tuple[type[Exception], ...]:
 
     return (
         BadSettings, BadModels, UnknownModel, UnknownVersion, BadArtifact, RuntimeMissing, StoreAway, CannotServe,
-        InvalidInput,
+        InvalidInput, OSError,
     )  # fmt: skip
 
 
 def _say(fault: BaseException) -> None:
-    for line in str(fault).splitlines() or [type(fault).__name__]:
+    text = str(fault)
+    if isinstance(fault, OSError) and fault.strerror:
+        text = f"{fault.filename}: {fault.strerror}" if fault.filename else fault.strerror
+    for line in text.splitlines() or [type(fault).__name__]:
         sys.stderr.write(f"forebay: {line}\n")
+
+
+def _say_usage(fault: Exception) -> int:
+    """`--limit`: what is wrong; where help is. Without any arguments, the help itself."""
+    context = getattr(fault, "ctx", None)
+    if type(fault).__name__ == "NoArgsIsHelpError":
+        fault.show()  # type: ignore[attr-defined]  # of the parser's base class, which has no public name
+    else:
+        message = " ".join(fault.format_message().split()).rstrip(".")  # type: ignore[attr-defined]  # likewise
+        where = getattr(context, "command_path", "forebay")
+        sys.stderr.write(f"forebay: {message}; see {where} --help\n")
+    return int(getattr(fault, "exit_code", Exit.USAGE))
+
+
+def _silence() -> None:
+    """Whoever read our output is gone; Python would complain once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

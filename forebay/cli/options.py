@@ -1,59 +1,78 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what their text means."""
 
+import math
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from forebay.cli.errors import CommandError, Exit
+from schemas.reasons import Reason
 
-if TYPE_CHECKING:  # imported where they are used, so that `forebay --help` is quick
-    from forebay.settings import Settings
-    from pipelines.store.sql import SqlStore
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_LATEST = 253_402_300_799.0
+"""The end of the year 9999: beyond it there is no date to print."""
+
+
+def duration(given: str) -> float:
+    """Seconds of `90`, `90s`, `15m`, `24h` or `7d`."""
+    match = _DURATION.fullmatch(given.strip())
+    if match is None or not math.isfinite(float(match[1])):
+        raise typer.BadParameter(f"{given!r}: expected a duration such as 90, 500ms, 15m, 24h or 7d")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def positive_duration(given: str) -> float:
+    seconds = duration(given)
+    if seconds <= 0:
+        raise typer.BadParameter(f"{given!r}: expected more than 0")
+    return seconds
+
+
+def point(given: str, now: Callable[[], float] = time.time) -> float:
+    """Epoch seconds of `2h` (ago) or of an ISO 8601 time, UTC unless it says otherwise."""
+    ago = _DURATION.fullmatch(given.strip())
+    if ago is not None and ago[2]:
+        return now() - duration(given)
+    try:
+        parsed = datetime.fromisoformat(given.strip())
+        at = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{given!r}: expected 2h, 3d (ago) or a time such as 2026-11-21T06:00") from None
+    return min(at, _LATEST)
+
+
+def tenant(given: str) -> str:
+    if not _TENANT.fullmatch(given):
+        raise typer.BadParameter(f"{given!r}: expected letters, digits, '-', '_' or '.', at most 63")
+    return given
+
+
+def rate(given: str) -> float:
+    try:
+        wanted = float(given)
+    except ValueError:
+        wanted = math.nan
+    if not 0 < wanted < math.inf:
+        raise typer.BadParameter(f"{given!r}: expected a number above 0, such as 50 or 0.5")
+    return wanted
+
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Models = Annotated[Path | None, typer.Option(help="Model repository.", show_default="models")]
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded default's files.", show_default=".forebay")]
-Tenant = Annotated[str, typer.Option(help="Whose jobs.")]
+Tenant = Annotated[str, typer.Option(parser=tenant, metavar="NAME", help="Whose jobs.")]
 Model = Annotated[str | None, typer.Option(help="Only this model.")]
-Version = Annotated[str | None, typer.Option(help="Only this version.")]
-Since = Annotated[str | None, typer.Option(help="At or after: `2h` ago, or an ISO 8601 time.")]
-Until = Annotated[str | None, typer.Option(help="Before: `10m` ago, or an ISO 8601 time.")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
-
-_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def point(given: str | None, option: str) -> float | None:
-    """Epoch seconds of `2h` (ago) or of an ISO 8601 time, UTC unless it says otherwise."""
-    if given is None:
-        return None
-    ago = _AGO.fullmatch(given)
-    if ago is not None:
-        return time.time() - float(ago[1]) * _UNITS[ago[2]]
-    try:
-        parsed = datetime.fromisoformat(given)
-    except ValueError:
-        raise CommandError(f"{option} {given!r}: expected e.g. 2h, 3d or 2026-11-21T06:00", Exit.USAGE) from None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-
-
-def settings_with(home: Path | None = None, models: Path | None = None) -> "Settings":
-    from forebay.settings import load
-
-    return load(home=home, models=models)
-
-
-def existing_store(settings: "Settings") -> "SqlStore":
-    """The store, which must be there already: looking creates none."""
-    from forebay.wiring import store_of
-    from pipelines.store.opening import parse
-
-    url = parse(settings.store_url)
-    if url.drivername == "sqlite" and not Path(str(url.database)).exists():
-        raise CommandError(f"no store at {url.database}; is FOREBAY_HOME or --home the one that the server uses?")
-    return store_of(settings)
+Version = Annotated[str | None, typer.Option(help="Only this version, by number.")]
+OnlyVersion = Annotated[str | None, typer.Option("--only-version", help="Only those of this version, by number.")]
+OfReason = Annotated[Reason | None, typer.Option(help="Only this reason.")]
+Error = Annotated[str | None, typer.Option(help="Only errors with this text in them.")]
+Since = Annotated[float | None, typer.Option(parser=point, metavar="TIME", help="At or after: 2h (ago), or ISO 8601.")]
+Until = Annotated[float | None, typer.Option(parser=point, metavar="TIME", help="Before: 10m (ago), or ISO 8601.")]
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")]
+Wait = Annotated[float | None, typer.Option(parser=duration, metavar="DURATION", help="How long to wait for the end.")]

@@ -1,0 +1,163 @@
+"""`forebay dlq replay | discard`."""
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from forebay.cli import dlq_choosing, opened, options, records
+from forebay.cli.errors import CommandError, Exit
+from forebay.cli.output import json_line, progress, say, summary
+from schemas.jobs import DEFAULT_TENANT
+
+if TYPE_CHECKING:
+    from forebay.cli.dlq_choosing import Chosen
+    from pipelines.replaying import Outcome
+    from pipelines.store.notices import Notices
+    from pipelines.store.port import Store
+    from schemas.dead_letters import DeadLetter, Replay
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Jobs, by id.")]
+All = Annotated[bool, typer.Option("--all", help="All dead letters of the tenant.")]
+
+
+def replay(
+    ids: Ids = None,
+    model: options.Model = None,
+    only_version: options.OnlyVersion = None,
+    reason: options.OfReason = None,
+    error: options.Error = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    all_: All = False,
+    patch: Annotated[str | None, typer.Option(help="JSON merge patch (RFC 7396) on the input; @FILE reads it.")] = None,
+    version: Annotated[str | None, typer.Option(help="Run them on this version: a number or an alias.")] = None,
+    rate: Annotated[float | None, typer.Option(parser=options.rate, help="At most so many a second.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and check it.")] = False,
+    by: Annotated[str | None, typer.Option(help="Who does it, for the audit. Default: the user.")] = None,
+    tenant: options.Tenant = DEFAULT_TENANT,
+    models: options.Models = None,
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Run dead letters again: generation + 1, audited. Given twice, or again after it was stopped, it applies once."""
+    from forebay import wiring
+    from pipelines import replaying
+
+    chosen = dlq_choosing.choose(tenant, ids, all_, model, only_version, reason, error, since, until)
+    change = replaying.Change(dlq_choosing.patch(patch), version, by or dlq_choosing.user())
+    settings = opened.settings_with(home, models)
+    with opened.existing_store(settings) as store, opened.notices(settings) as notices:
+        planner = replaying.Planner(lambda: wiring.open_catalog(settings), change)
+        found = replaying.select(store, tenant, chosen.wanted)
+        if dry_run:
+            planned = [_would(letter, planner.plan(letter), json) for letter in found]
+            summary(f"{len(planned)} would be replayed", json)
+        else:
+            planned = [planner.plan(letter) for letter in found]
+            _Replaying(store, notices, chosen, json).run(planned, rate)
+        unknown = _print_missing(store, chosen, [one.id for one in planned], json)
+    raise typer.Exit(Exit.NOT_FOUND if unknown else Exit.OK)
+
+
+def discard(
+    ids: Ids = None,
+    model: options.Model = None,
+    version: options.Version = None,
+    reason: options.OfReason = None,
+    error: options.Error = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    all_: All = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    tenant: options.Tenant = DEFAULT_TENANT,
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Drop dead letters for good; their results answer 410 from then on."""
+    from pipelines import replaying
+
+    chosen = dlq_choosing.choose(tenant, ids, all_, model, version, reason, error, since, until)
+    with opened.existing_store(opened.settings_with(home)) as store:
+        found = [letter.id for letter in replaying.select(store, tenant, chosen.wanted)]
+        if found and not yes:
+            _confirm(len(found))
+        _discard(store, tenant, found, json)
+        unknown = _print_missing(store, chosen, found, json)
+    raise typer.Exit(Exit.NOT_FOUND if unknown else Exit.OK)
+
+
+class _Replaying:
+    def __init__(self, store: "Store", notices: "Notices", chosen: "Chosen", json: bool) -> None:
+        self._store = store
+        self._notices = notices
+        self._chosen = chosen
+        self._json = json
+        self._applied = 0
+
+    def run(self, planned: "list[Replay]", rate: float | None) -> None:
+        from pipelines import replaying
+        from pipelines.clock import SystemClock
+
+        chunks = replaying.replay(self._store, self._chosen.tenant, planned, rate, SystemClock(), time.sleep)
+        try:
+            with progress("replaying", len(planned)) as advance:
+                for chunk in chunks:
+                    self._notices.work()
+                    self._print(chunk)
+                    advance(len(chunk))
+        finally:  # also when it was interrupted: so many are done
+            summary(f"{self._applied} of {len(planned)} replayed", self._json)
+
+    def _print(self, chunk: "list[Outcome]") -> None:
+        self._applied += sum(outcome.applied for outcome in chunk)
+        for outcome in chunk:
+            if self._json:
+                json_line({"id": outcome.id, "replayed": outcome.applied})
+            elif outcome.applied:
+                print(f"{outcome.id} replayed")
+            else:
+                say(f"{outcome.id} was not replayed: it is no dead letter of that generation any more")
+
+
+def _would(letter: "DeadLetter", planned: "Replay", json: bool) -> "Replay":
+    if json:
+        json_line(records.dead_letter(letter))
+    else:
+        version = "" if planned.version is None else f" on version {planned.version}"
+        print(f"{letter.id} would be replayed{version} ({letter.reason})")
+    return planned
+
+
+def _confirm(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise CommandError(f"{count} dead letters would be lost for good: say so with --yes", Exit.USAGE)
+    typer.confirm(f"Drop {count} dead letters for good?", abort=True, err=True)
+
+
+def _discard(store: "Store", tenant: str, found: list[str], json: bool) -> None:
+    from pipelines import replaying
+
+    dropped = 0
+    with progress("discarding", len(found)) as advance:
+        for start in range(0, len(found), replaying.PAGE):
+            chunk = found[start : start + replaying.PAGE]
+            for id in store.discard(tenant, chunk):
+                dropped += 1
+                json_line({"id": id, "discarded": True}) if json else print(f"{id} discarded")
+            advance(len(chunk))
+    summary(f"{dropped} of {len(found)} discarded", json)
+
+
+def _print_missing(store: "Store", chosen: "Chosen", found: Iterable[str], json: bool) -> bool:
+    """Say of each id that was named and is no dead letter what it is instead. Whether any is unknown or purged."""
+    missing = list(dict.fromkeys(id for id in chosen.wanted.ids if id not in set(found)))
+    unknown = False
+    for id, what in dlq_choosing.instead(store, chosen.tenant, missing):
+        unknown |= what.unknown
+        say(f"{id}: {what.text}")
+        if json:
+            json_line({"id": id, "error": what.text})
+    return unknown
