@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +28,18 @@ def pin(core: int, pid: int = 0) -> None:
 def busy() -> float:
     """Processes that wanted a core over the last minute: what else the machine was doing."""
     return os.getloadavg()[0]
+
+
+def core_speed() -> float:
+    """Million rounds of a bare Python loop per second of this core's time. On a shared machine a core's speed changes from
+    one second to the next: this tells how much."""
+    began, total = time.process_time(), 0
+    for number in range(_ROUNDS):
+        total += number * 2
+    return _ROUNDS / (time.process_time() - began) / 1e6
+
+
+_ROUNDS = 300_000
 
 
 def _cpu() -> str:

@@ -51,7 +51,9 @@ def test_standard_input(forebay: Command, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_field_of_the_api_on_a_line_is_not_ignored(forebay: Command) -> None:
-    said = forebay("submit", "digits", "--file", written(forebay.folder, json.dumps({"inputs": PICTURE, "priority": 9})))
+    said = forebay(
+        "submit", "digits", "--file", written(forebay.folder, json.dumps({"inputs": PICTURE, "priority": 9}))
+    )
     assert said.code == errors.Exit.FAILED
     assert "line 1: priority: not on a line" in said.err
 
