@@ -33,7 +33,7 @@ class CommandError(Exception):
 def run(app: typer.Typer) -> NoReturn:
     """Run the command line; every expected fault becomes `forebay: …` on stderr and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="forebay", standalone_mode=False)
         sys.stdout.flush()
     except CommandError as fault:
         _say(fault)
@@ -82,7 +82,7 @@ def _say_usage(fault: Exception) -> int:
     if type(fault).__name__ == "NoArgsIsHelpError":
         fault.show()  # type: ignore[attr-defined]  # of the parser's base class, which has no public name
     else:
-        message = " ".join(fault.format_message().split()).rstrip(".")  # type: ignore[attr-defined]  # likewise
+        message = " ".join(fault.format_message().split()).rstrip(".").replace("Value error, ", "")  # type: ignore[attr-defined]  # likewise
         where = getattr(context, "command_path", "forebay")
         sys.stderr.write(f"forebay: {message}; see {where} --help\n")
     return int(getattr(fault, "exit_code", Exit.USAGE))

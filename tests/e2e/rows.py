@@ -3,6 +3,7 @@
 The trigger sees what no client can: each claim's fence, and each step of each row, whoever made it.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -69,14 +70,16 @@ class Rows:
         open_store(url).close()
         self._db: Database = open_database(url)
         for statement in _SQLITE if url.startswith("sqlite") else _POSTGRES:
-            self._db.write(lambda connection, statement=statement: connection.execute(text(statement)))
+            self._db.write(partial(_execute, statement))
 
     def all(self) -> list[Row]:
         columns = "seq, id, idempotency_key, state, inputs, generation, fence, failures, starts, reason, result"
         return [_row(*row) for row in self._select(f"{columns} FROM jobs ORDER BY seq")]
 
     def steps(self) -> list[Step]:
-        return [Step(*row[:-1], bool(row[-1])) for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")]
+        return [
+            Step(*row[:6], rewritten=bool(row[6])) for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")
+        ]
 
     def open(self) -> int:
         """How many are queued or running."""
@@ -93,6 +96,10 @@ class Rows:
             return list(connection.execute(text(f"SELECT {what}"), values))
 
         return self._db.read(work)
+
+
+def _execute(statement: str, connection: Connection) -> None:
+    connection.execute(text(statement))
 
 
 def _row(

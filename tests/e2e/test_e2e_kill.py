@@ -13,11 +13,11 @@ SEED = 20_261_121
 
 @pytest.mark.timeout(180)
 def test_worker_killed_in_mid_batch_twenty_times_under_load(store: str | None) -> None:
-    kills = 20 if store is None else 6
+    kills = 20 if store is None else 4
     chance = random.Random(SEED)
     with stage(store) as on:
         api = on.place.start("api").ready()
-        with load(lambda: api.url, on.history, pause=0.02, seed=SEED):
+        with load(lambda: api.url, on.history, pause=0.03, seed=SEED):
             upcoming = on.place.start("worker")
             for _ in range(kills):
                 worker, upcoming = upcoming.ready(), on.place.start("worker")

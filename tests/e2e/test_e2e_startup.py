@@ -43,26 +43,27 @@ def _missing(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("breaks", "names"),
+    ("command", "breaks", "names"),
     [
-        (_replace("model.yaml", "dtype: int64", "dtype: int65"), ["model.yaml", "dtype", "int65"]),
-        (_replace("model.yaml", "name: probe", "nome: probe"), ["model.yaml", "nome"]),
-        (_replace("model.yaml", "^", "{]\n"), ["model.yaml"]),
+        ("up", _replace("model.yaml", "dtype: int64", "dtype: int65"), ["model.yaml", "dtype", "int65"]),
+        ("up", _replace("model.yaml", "name: probe", "nome: probe"), ["model.yaml", "nome"]),
+        ("up", _replace("model.yaml", "^", "{]\n"), ["model.yaml"]),
         (
+            "worker",
             _replace("hooks.py", "import os", "import os; raise RuntimeError('no such thing')"),
             ["hooks.py", "no such thing"],
         ),
-        (_wrong_digest, ["model.onnx", "sha256", "ab" * 32]),
-        (_cut_off, ["model.onnx"]),
-        (_garbage, ["model.onnx"]),
-        (_missing, ["model.onnx", "no such file"]),
+        ("up", _wrong_digest, ["model.onnx", "sha256", "ab" * 32]),
+        ("worker", _cut_off, ["model.onnx"]),
+        ("worker", _garbage, ["model.onnx"]),
+        ("worker", _missing, ["model.onnx", "no such file"]),
     ],
     ids=["dtype", "unknown-key", "no-yaml", "hooks", "digest", "cut-off", "garbage", "missing"],
 )
-def test_up_names_what_is_wrong_with_a_model(breaks: Callable[[Path], None], names: list[str]) -> None:
+def test_what_is_wrong_with_a_model_is_named(command: str, breaks: Callable[[Path], None], names: list[str]) -> None:
     with stage(None) as on:
         breaks(on.model)
-        lines = _refused(on, on.place.start("up"))
+        lines = _refused(on, on.place.start(command))
         fault = "\n".join(lines)
         assert all(name in fault for name in names), fault
 

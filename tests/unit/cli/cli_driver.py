@@ -40,9 +40,10 @@ class Command:
         self.models = folder / "models"
 
     def __call__(self, *arguments: str) -> Said:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", ["forebay", *arguments])
-            main()
+            with pytest.raises(SystemExit) as ended:
+                main()
         said = self.capsys.readouterr()
         assert "Traceback" not in said.err
         return Said(int(ended.value.code or 0), said.out, said.err)
