@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 
 from loadtest.bench.backlog import STEPS, Cost, costs
-from loadtest.bench.machine import core_speed, pin
+from loadtest.bench.machine import core_speed, pinned
 from loadtest.bench.path import BATCH, FEATURES, STAGES, Spent, measure, profile
 from loadtest.bench.report import Figure, Report, Runs, table
 from tests.services.installations import NoPostgres
@@ -48,9 +48,9 @@ def main() -> int:
 
 # --- the path -----------------------------------------------------------------------------------------------------------
 def _path(report: Report) -> None:
-    pin(1)
-    measure(ITEMS // 4)
-    runs = [_one_run() for _ in range(RUNS)]
+    with pinned(1):
+        measure(ITEMS // 4)
+        runs = [_one_run() for _ in range(RUNS)]
     fastest = max(speed for speed, _ in runs)
     full = [spent for speed, spent in runs if speed >= FULL_SPEED * fastest]
     every = Runs([ITEMS / spent.cpu for _, spent in runs])

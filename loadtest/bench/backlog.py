@@ -7,6 +7,7 @@ would take minutes; the measured jobs go through the store's own methods.
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 
@@ -34,6 +35,7 @@ _SERIES = {
 
 STEPS = ("claim", "start", "record", "submit")
 WARM_UP = 4
+CHUNK = 100_000
 
 
 class Cost(Struct):
@@ -54,7 +56,7 @@ def costs(urls: Sequence[str], sizes: Sequence[int], rounds: int) -> list[Cost]:
         stores = [open_store(url) for url in urls]
         for store, size in zip(stores, sizes, strict=True):
             stack.callback(store.close)
-            _fill(store, 1, size)
+            _fill(store, size)
         measured = [Cost(size, {step: [] for step in STEPS}) for size in sizes]
         for number in range(rounds + WARM_UP):
             for store, cost in zip(stores, measured, strict=True):
@@ -64,16 +66,15 @@ def costs(urls: Sequence[str], sizes: Sequence[int], rounds: int) -> list[Cost]:
         return measured
 
 
-def _fill(store: SqlStore, first: int, last: int) -> None:
+def _fill(store: SqlStore, rows: int) -> None:
     db = store.db
     name = db.dialect.name
     values = _VALUES.format(inputs=":inputs", digest=":digest", now="{now}")
     sql = f"INSERT INTO jobs ({_COLUMNS}) SELECT {values} FROM {_SERIES[name]}"  # noqa: S608  # constants; values are bound
-    db.write(
-        lambda connection: db.run(
-            connection, sql, first=first, last=last, inputs=_INPUTS, digest=sha256(_INPUTS).digest(), size=len(_INPUTS)
-        )
-    )
+    given = {"inputs": _INPUTS, "digest": sha256(_INPUTS).digest(), "size": len(_INPUTS)}
+    for start in range(1, rows + 1, CHUNK):  # the store's statements end after 30 s
+        end = min(rows, start + CHUNK - 1)
+        db.write(partial(db.run, template=sql, first=start, last=end, **given))
     if name == "postgresql":  # what autovacuum does a minute after such a load
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE jobs")

@@ -3,7 +3,8 @@
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,10 +20,15 @@ def describe(packages: Iterable[str]) -> list[str]:
     ]
 
 
-def pin(core: int, pid: int = 0) -> None:
-    """Bind a process (0: this one) to one core; where there is only one, nothing."""
-    if core in os.sched_getaffinity(pid):
-        os.sched_setaffinity(pid, {core})
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Bind this process to one core for a while; where there is no such core, nothing."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & before or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def busy() -> float:

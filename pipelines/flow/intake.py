@@ -63,7 +63,7 @@ class Intake:
         if not deliveries:
             return 0
         claimed = self._claim(deliveries)
-        self._credits.take(len(deliveries), sum(len(d.claim.inputs) for d in claimed if d.claim is not None))
+        self._credits.take(len(deliveries), sum([len(d.claim.inputs) for d in claimed if d.claim is not None]))
         self._admit(claimed)
         return len(deliveries)
 

@@ -106,9 +106,10 @@ class Packer:
         return sum(lane.size for lane in self.lanes.values()) + len(self.suspects)
 
     def add(self, items: Sequence[Item]) -> None:
-        suspects = [item for item in items if item.claim.suspect]
-        self.suspects.extend(suspects)
-        others = [item for item in items if not item.claim.suspect] if suspects else items
+        others = items
+        if any([item.claim.starts or item.claim.lost for item in items]):  # noqa: C419  # a list is quicker here
+            self.suspects.extend(item for item in items if item.claim.suspect)
+            others = [item for item in items if not item.claim.suspect]
         for group, alike in groupby(others, _group):
             lane = self.lanes.get(group)
             if lane is None:

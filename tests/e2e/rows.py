@@ -78,7 +78,7 @@ class Rows:
 
     def steps(self) -> list[Step]:
         return [
-            Step(*row[:6], rewritten=bool(row[6])) for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")
+            Step(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6])) for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")
         ]
 
     def open(self) -> int:

@@ -71,15 +71,15 @@ def test_an_unknown_command(forebay: Command) -> None:
     assert (said.code, said.one_line, "'job'" in said.err) == (errors.Exit.USAGE, True, True)
 
 
-def test_our_own_bug_keeps_its_traceback() -> None:
+def test_our_own_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["forebay"])
     broken = typer.Typer()
 
     @broken.command()
     def command() -> None:
         raise KeyError("bug")
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyError):
-        patch.setattr("sys.argv", ["forebay"])
+    with pytest.raises(KeyError):
         errors.run(broken)
 
 

