@@ -83,11 +83,11 @@ class Planner:
         return Replay(letter.id, letter.generation, change.by, patched, None if change.version is None else version)
 
     def _target(self, letter: DeadLetter) -> tuple[str, InputCodec]:
-        key = (letter.model, letter.version)
+        key = (letter.model, letter.version if self._change.version is None else None)
         if key not in self._checks:
             if self._opened is None:
                 self._opened = self._catalog()
-            found = self._opened.resolve(letter.model, key[1])
+            found = self._opened.resolve(letter.model, key[1] or self._change.version)
             self._checks[key] = (found.version, InputCodec(found.spec))
         return self._checks[key]
 
