@@ -13,16 +13,13 @@ from api.deps import Deps, Limits
 from api.front import Front
 from forebay import __version__
 from forebay.settings import Settings
-from pipelines.catalog import Catalog
+from forebay.stores import notices_of, open_catalog, store_of
 from pipelines.clock import SystemClock
 from pipelines.flow.observer import Observer, Unobserved
 from pipelines.flow.sweeper import Sweeper, SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.queues.store_queue import StoreQueue
 from pipelines.store.notices import Notices
-from pipelines.store.notices_local import LocalNotices
-from pipelines.store.notices_postgres import PostgresNotices
-from pipelines.store.opening import open_store, parse
 from pipelines.store.sql import SqlStore
 from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
@@ -49,25 +46,6 @@ class Serving(Struct, frozen=True):
     registry: CollectorRegistry
     fleet: LoadedFleet
     close: Callable[[], None]
-
-
-def open_catalog(settings: Settings) -> Catalog:
-    """Raises BadModels when any model.yaml has a mistake."""
-    catalog = Catalog.open(settings.models)
-    catalog.check()
-    return catalog
-
-
-def store_of(settings: Settings, *, patience: float | None = None) -> SqlStore:
-    """The embedded store is brought up to date as it is opened; a PostgreSQL one by `forebay db upgrade`, unless empty."""
-    return open_store(settings.store_url, patience=patience if patience is not None else settings.lease / 3)
-
-
-def notices_of(settings: Settings) -> LocalNotices | PostgresNotices:
-    url = parse(settings.store_url)
-    if url.get_backend_name() == "sqlite":
-        return LocalNotices(settings.home / "wake")
-    return PostgresNotices(url)
 
 
 def api_of(settings: Settings) -> Api:

@@ -1,14 +1,9 @@
 """`forebay db upgrade | config`."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from forebay.cli import opened, options
 from forebay.cli.output import json_line
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 db = typer.Typer(help="The store's tables.", no_args_is_help=True)
 
@@ -22,7 +17,7 @@ def upgrade(home: options.Home = None, json: options.Json = False) -> None:
     from pipelines.store.opening import open_database
 
     with closing(open_database(opened.settings_with(home).store_url)) as database:
-        before = database.read(_level)
+        before = database.read(migrating.level_of)
         after = migrating.upgrade(database)
         place = database.place
     if json:
@@ -50,14 +45,3 @@ def config(home: options.Home = None, models: options.Models = None, json: optio
     print(f"# {forebay_settings.FILE.absolute()}: {'read' if there else 'not there'}; FOREBAY_* goes first")
     for name, value in values.items():
         print(f"{name} = {'' if value is None else value}")
-
-
-def _level(connection: "Connection") -> int | None:
-    """Of the store as it is; None when it has no tables yet."""
-    from sqlalchemy import inspect, select
-
-    from schemas.tables import store_level
-
-    if not inspect(connection).has_table(store_level.name):
-        return None
-    return connection.execute(select(store_level.c.level)).scalar_one_or_none()

@@ -43,14 +43,14 @@ def replay(
     json: options.Json = False,
 ) -> None:
     """Run dead letters again: generation + 1, audited. Given twice, or again after it was stopped, it applies once."""
-    from forebay import wiring
+    from forebay import stores
     from pipelines import replaying
 
     chosen = dlq_choosing.choose(tenant, ids, all_, model, only_version, reason, error, since, until)
     change = replaying.Change(dlq_choosing.patch(patch), version, by or dlq_choosing.user())
     settings = opened.settings_with(home, models)
     with opened.existing_store(settings) as store, opened.notices(settings) as notices:
-        planner = replaying.Planner(lambda: wiring.open_catalog(settings), change)
+        planner = replaying.Planner(lambda: stores.open_catalog(settings), change)
         found = replaying.select(store, tenant, chosen.wanted)
         if dry_run:
             planned = [_would(letter, planner.plan(letter), json) for letter in found]

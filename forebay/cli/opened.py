@@ -23,9 +23,9 @@ def settings_with(home: Path | None = None, models: Path | None = None) -> "Sett
 @contextmanager
 def store(settings: "Settings") -> Iterator["SqlStore"]:
     """The store; the embedded one is made when there is none."""
-    from forebay import wiring
+    from forebay import stores
 
-    with closing(wiring.store_of(settings)) as opened:
+    with closing(stores.store_of(settings)) as opened:
         yield opened
 
 
@@ -46,7 +46,7 @@ def existing_store(settings: "Settings") -> Iterator["SqlStore"]:
 @contextmanager
 def notices(settings: "Settings") -> Iterator["Notices"]:
     """To wake who waits."""
-    from forebay import wiring
+    from forebay import stores
 
-    with closing(wiring.notices_of(settings)) as opened:
+    with closing(stores.notices_of(settings)) as opened:
         yield opened

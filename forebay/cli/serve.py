@@ -25,8 +25,8 @@ def up(
 ) -> None:
     """API, worker and embedded store on this machine, until Ctrl-C."""
     from forebay.settings import load
+    from forebay.stores import open_catalog
     from forebay.up import Up
-    from forebay.wiring import open_catalog
 
     settings = load(host=host, port=port, models=models, home=home, metrics_port=metrics_port)
     open_catalog(settings)  # a mistake in a model is said once, not by each process

@@ -25,7 +25,7 @@ def upgrade(db: Database) -> int:
     def work(connection: Connection) -> int:
         if db.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        level = _level(connection)
+        level = level_of(connection)
         if level is None or level < LEVEL:
             command.upgrade(_config(connection), "head")
         return _compatible(db, connection)
@@ -33,12 +33,17 @@ def upgrade(db: Database) -> int:
     return db.write(work)
 
 
+def upgrade_if_empty(db: Database) -> int:
+    """Make the tables where there are none; a store that is there is only checked, as `check_level` does."""
+    return upgrade(db) if db.read(level_of) is None else check_level(db)
+
+
 def check_level(db: Database) -> int:
     return db.read(lambda connection: _compatible(db, connection))
 
 
 def _compatible(db: Database, connection: Connection) -> int:
-    level = _level(connection)
+    level = level_of(connection)
     if level is None or level < LEVEL:
         raise StoreAway(
             f"store {db.place}: it is at level {level or 0}, this release needs {LEVEL}: run `forebay db upgrade`"
@@ -52,7 +57,8 @@ def _compatible(db: Database, connection: Connection) -> int:
     return level
 
 
-def _level(connection: Connection) -> int | None:
+def level_of(connection: Connection) -> int | None:
+    """The newest migration applied; None when there is no store yet."""
     if not inspect(connection).has_table("store_level"):
         return None
     return connection.execute(text("SELECT level FROM store_level WHERE one = 1")).scalar_one_or_none()

@@ -1,31 +1,36 @@
 """From a URL to an open store: engines with the right pragmas, pools and time-outs."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from pipelines.store.database import DIALECTS, Database, sqlite_engine_events
-from pipelines.store.migrating import check_level, upgrade
+from pipelines.store.migrating import check_level, upgrade, upgrade_if_empty
 from pipelines.store.port import StoreAway
 from pipelines.store.sql import SqlStore
 
+Migrate = Literal["always", "empty", "never"]
+_PREPARE: dict[Migrate, Callable[[Database], int]] = {
+    "always": upgrade,
+    "empty": upgrade_if_empty,
+    "never": check_level,
+}
 _EXPECTED = "expected sqlite:///path/to/file.db or postgresql://user:password@host:5432/database"
 
 
 def open_store(
-    url: str, *, broker: bool = False, migrate: bool = True, patience: float = 10.0, skew: float = 0.0
+    url: str, *, broker: bool = False, migrate: Migrate = "always", patience: float = 10.0, skew: float = 0.0
 ) -> SqlStore:
-    """Open the store at `url`, brought up to this code's level when `migrate`, else checked against it.
+    """Open the store at `url`, brought up to this code's level `always`, only when it is `empty`, or `never`.
 
     Raises `StoreAway`, one line, when it is not there, not reachable or of a level that this code cannot serve.
     """
     db = open_database(url, patience=patience, skew=skew)
     try:
-        if migrate:
-            upgrade(db)
-        else:
-            check_level(db)
+        _PREPARE[migrate](db)
     except BaseException:
         db.close()
         raise

@@ -1,0 +1,33 @@
+"""The light half of the wiring: what a command needs that runs no model and serves no HTTP."""
+
+from forebay.settings import Settings
+from pipelines.catalog import Catalog
+from pipelines.store.notices_local import LocalNotices
+from pipelines.store.notices_postgres import PostgresNotices
+from pipelines.store.opening import open_store, parse
+from pipelines.store.sql import SqlStore
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """Raises BadModels when any model.yaml has a mistake."""
+    catalog = Catalog.open(settings.models)
+    catalog.check()
+    return catalog
+
+
+def store_of(settings: Settings, *, patience: float | None = None) -> SqlStore:
+    """The store of these settings; `patience` in seconds lies inside the lease by default.
+
+    The embedded store, and an empty database, are brought to this release's level. A PostgreSQL store that is in use is
+    migrated by `forebay db upgrade` alone, when the operator says so.
+    """
+    embedded = parse(settings.store_url).get_backend_name() == "sqlite"
+    within = settings.lease / 3 if patience is None else patience
+    return open_store(settings.store_url, migrate="always" if embedded else "empty", patience=within)
+
+
+def notices_of(settings: Settings) -> LocalNotices | PostgresNotices:
+    url = parse(settings.store_url)
+    if url.get_backend_name() == "sqlite":
+        return LocalNotices(settings.home / "wake")
+    return PostgresNotices(url)
