@@ -14,10 +14,10 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 .PHONY: venv
-venv: $(VENV)/.stamp ## Build .venv with Forebay, ONNX Runtime for CPU and the Python client
+venv: $(VENV)/.base-stamp ## Build .venv with Forebay, ONNX Runtime for CPU and the Python client
 
 .PHONY: demo
-demo: $(VENV)/.stamp ## Submit, batch, run, poll: 1,000 real inputs through everything, on this machine
+demo: $(VENV)/.base-stamp ## Submit, batch, run, poll: 1,000 real inputs through everything, on this machine
 	$(BIN)/python loadtest/demo.py
 
 .PHONY: check
@@ -64,14 +64,14 @@ clean: ## Remove what was built, and caches; FOREBAY_HOME stays
 	rm -rf $(VENV) .venv-* dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.stamp: $(PINNED)
+$(VENV)/.base-stamp: $(PINNED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Forebay needs Python 3.11 or later, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
 	@echo "Building $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) -e '.[cpu]' -e clients/python
 	@touch $@
 
-$(VENV)/.test-stamp: $(VENV)/.stamp
+$(VENV)/.test-stamp: $(VENV)/.base-stamp
 	@echo "Adding PyTorch and the tools of tests and checks …"
 	@$(INSTALL) -e '.[cpu,torch,test,dev]' -e clients/python
 	@touch $@

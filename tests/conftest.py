@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import hypothesis
 import pytest
 
 from tests.services.databases import Databases
-from tests.services.installations import NoPostgres, find
+from tests.services.installations import NoPostgres
 from tests.services.postgres import Postgres
 from tests.services.require import in_ci, require
 
@@ -20,19 +18,18 @@ hypothesis.settings.load_profile("ci" if in_ci() else "dev")
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
-    """A running PostgreSQL for the whole session: FOREBAY_TEST_POSTGRES (a URL, or a folder with PostgreSQL's programs),
-    else what is found. It runs without fsync: what a test kills are processes, not the machine. A test that stops or
-    kills the server starts one of its own: `with Postgres.start() as server`."""
-    wanted = os.environ.get("FOREBAY_TEST_POSTGRES", "")
-    with ExitStack() as stack:
-        if "://" in wanted:
-            yield Databases(wanted)
-            return
-        try:
-            server = Postgres.start(fsync=False, installation=find(Path(wanted) if wanted else None))
-        except NoPostgres as missing:
-            require(str(missing))
-        yield stack.enter_context(server)
+    """A running PostgreSQL for the whole session: the one at FOREBAY_TEST_POSTGRES (a URL), else one of our own, started
+    from FOREBAY_TEST_POSTGRES_BIN (a folder) or what is found. It runs without fsync: what a test kills are processes, not
+    the machine. A test that stops or kills the server starts one of its own: `with Postgres.start() as server`."""
+    if running := os.environ.get("FOREBAY_TEST_POSTGRES"):
+        yield Databases(running)
+        return
+    try:
+        server = Postgres.start(fsync=False)
+    except NoPostgres as missing:
+        require(str(missing))
+    with server:
+        yield server
 
 
 @pytest.fixture

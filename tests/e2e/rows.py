@@ -3,6 +3,8 @@
 The trigger sees what no client can: each claim's fence, and each step of each row, whoever made it.
 """
 
+import sqlite3
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -30,7 +32,8 @@ class Row(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """One change of one row; `seq` names the row, steps are in the order of their commit per row."""
+    """One change of one row; `seq` names the row, steps are in the order of their commit per row. A row that ended and is
+    written once more is a step even when the same is written: the pure model's answer is the same each time."""
 
     seq: int
     before: str
@@ -47,7 +50,8 @@ _TABLE = """CREATE TABLE audited (number {serial}, seq BIGINT, was TEXT, is_now 
     fence_was INTEGER, fence INTEGER, rewritten INTEGER)"""
 _VALUES = """NEW.seq, OLD.state, NEW.state, NEW.generation, OLD.fence, NEW.fence,
     CASE WHEN OLD.result IS NOT NULL AND OLD.result {differs} NEW.result THEN 1 ELSE 0 END"""
-_CHANGED = "OLD.state <> NEW.state OR OLD.fence <> NEW.fence OR OLD.result {differs} NEW.result"
+_CHANGED = """OLD.state <> NEW.state OR OLD.fence <> NEW.fence OR OLD.result {differs} NEW.result
+    OR OLD.finished_at {differs} NEW.finished_at"""
 
 _SQLITE = (
     _TABLE.format(serial="INTEGER PRIMARY KEY"),
@@ -78,7 +82,8 @@ class Rows:
 
     def steps(self) -> list[Step]:
         return [
-            Step(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6])) for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")
+            Step(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]))
+            for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")
         ]
 
     def open(self) -> int:
@@ -87,6 +92,18 @@ class Rows:
 
     def count(self, state: str) -> int:
         return int(self._select("count(*) FROM jobs WHERE state = :state", state=state)[0][0])
+
+    def unlocked(self) -> bool:
+        """Whether nobody is in the middle of a transaction that writes."""
+        if self._db.dialect.name == "postgresql":
+            locking = "count(*) FROM (SELECT seq FROM jobs FOR UPDATE SKIP LOCKED) AS free"
+            return bool(self._select(locking)[0][0] == self._select("count(*) FROM jobs")[0][0])
+        with closing(sqlite3.connect(str(self._db.engine.url.database), timeout=0.2)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
 
     def close(self) -> None:
         self._db.close()

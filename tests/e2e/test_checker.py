@@ -104,6 +104,10 @@ def _second_end(told: Told) -> None:
     told[2].append(Step(1, "succeeded", "failed", 0, 1, 1))
 
 
+def _written_again(told: Told) -> None:
+    told[2].append(Step(1, "succeeded", "succeeded", 0, 1, 1))
+
+
 def _ended_twice_across_a_requeue(told: Told) -> None:
     told[2].extend([Step(1, "succeeded", "running", 0, 1, 2), Step(1, "running", "succeeded", 0, 2, 2)])
     told[1][0] = msgspec.structs.replace(told[1][0], fence=2)
@@ -143,6 +147,7 @@ def _unseen_change(told: Told) -> None:
         (_step(2, after="queued"), "gap"),
         (_step(2, rewritten=True), "rewritten"),
         (_second_end, "no such move"),
+        (_written_again, "no such move"),  # a stale write of the same answer
         (_ended_twice_across_a_requeue, "ended 2 times"),
         (_unseen_change, "gap"),
     ],

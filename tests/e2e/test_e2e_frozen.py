@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import probe
 from tests.e2e.clients import submit_all
 from tests.e2e.probe import Kind
-from tests.e2e.processes import eventually
+from tests.e2e.processes import Forebay, eventually
 from tests.e2e.stage import Stage, stage
 
 ITEMS = range(1, 25)
@@ -20,7 +20,7 @@ def test_a_thawed_worker_changes_nothing(store: str | None) -> None:
         submit_all(api.url, on.history, [(n, Kind.WAIT) for n in ITEMS])
         frozen = on.place.start("worker").ready()
         eventually(lambda: on.rows.count("running") == len(ITEMS) and on.runs(), 10)
-        frozen.signal(signal.SIGSTOP)
+        _freeze(on, frozen)
         (on.model / probe.GO).touch()  # who is not frozen goes on
         beside = on.place.start("worker").ready()
         on.rest(within=20)
@@ -33,6 +33,19 @@ def test_a_thawed_worker_changes_nothing(store: str | None) -> None:
         assert on.check() == ended, "a write under an old fence changed a row"
         assert {pid for pid, _ in on.runs()} == {frozen.pid, beside.pid}
         assert all(row.fence >= 2 for row in ended)
+
+
+def _freeze(on: Stage, worker: Forebay) -> None:
+    """Between two transactions: one frozen in the middle of a write holds the locks of the database until it is thawed."""
+
+    def frozen() -> bool:
+        worker.signal(signal.SIGSTOP)
+        if on.rows.unlocked():
+            return True
+        worker.signal(signal.SIGCONT)
+        return False
+
+    eventually(frozen, 10)
 
 
 def _answers_for_nothing(on: Stage, pid: int, before: int) -> None:

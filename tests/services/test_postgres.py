@@ -12,7 +12,7 @@ import pytest
 
 from tests.services.databases import Databases
 from tests.services.guard import postmaster
-from tests.services.installations import NoPostgres, find, installations
+from tests.services.installations import CHOICE, NoPostgres, find
 from tests.services.postgres import Failed, Postgres
 from tests.services.require import require
 
@@ -27,11 +27,12 @@ signal.pause()
 
 
 @pytest.fixture
-def own() -> Postgres:
-    """A server for this test alone."""
-    if not installations():
-        require("no PostgreSQL was found")
-    return Postgres.start(fsync=False)
+def installed() -> None:
+    """For tests that start servers of their own."""
+    try:
+        find()
+    except NoPostgres as missing:
+        require(str(missing))
 
 
 def test_databases_are_fresh_and_apart(postgres: Databases) -> None:
@@ -52,8 +53,9 @@ def test_a_database_is_dropped_though_somebody_is_connected(postgres: Databases)
             connection.execute("SELECT 1")
 
 
-def test_committed_rows_outlive_a_crash_and_the_port_stays(own: Postgres) -> None:
-    with own as server:
+@pytest.mark.usefixtures("installed")
+def test_committed_rows_outlive_a_crash_and_the_port_stays() -> None:
+    with Postgres.start(fsync=False) as server:
         url = server.fresh_database()
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 1 AS x")
@@ -69,17 +71,15 @@ def test_committed_rows_outlive_a_crash_and_the_port_stays(own: Postgres) -> Non
     server.close()  # a second time does nothing
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_setting_the_server_refuses_is_told_with_its_log() -> None:
-    if not installations():
-        require("no PostgreSQL was found")
     with pytest.raises(Failed, match="no_such_setting"):
         Postgres.start(options={"no_such_setting": "1"})
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_its_owner_is_killed(end: signal.Signals) -> None:
-    if not installations():
-        require("no PostgreSQL was found")
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         cwd=Path(__file__).parents[2],
@@ -96,6 +96,17 @@ def test_nothing_is_left_when_its_owner_is_killed(end: signal.Signals) -> None:
         time.sleep(0.05)
 
 
-def test_a_folder_without_programs_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_programs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoPostgres, match="expected PostgreSQL's bin folder"):
+        find(tmp_path)
+    monkeypatch.setenv(CHOICE, str(tmp_path))
+    with pytest.raises(NoPostgres, match=str(tmp_path)):
+        find()
+
+
+def test_a_version_that_is_not_supported_is_refused(tmp_path: Path) -> None:
+    for program in ("postgres", "initdb"):
+        (tmp_path / program).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 9.6.24'\n")
+        (tmp_path / program).chmod(0o755)
+    with pytest.raises(NoPostgres, match="PostgreSQL 9; expected 15 to 18"):
         find(tmp_path)

@@ -1,0 +1,131 @@
+"""Intake: what cannot run here gets its verdict here; the rest waits, decoded."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from flow_items import Echo, Time, claim, item
+
+from pipelines.flow.breaker import TRIPS_AT, Breaker
+from pipelines.flow.buffer import Batch, Buffer
+from pipelines.flow.credits import Credits
+from pipelines.flow.held import Held
+from pipelines.flow.intake import NOT_SERVED_DELAY_S, Intake, prepare
+from pipelines.flow.judging import Judge
+from pipelines.flow.observer import Unobserved
+from pipelines.flow.outbox import Outbox
+from pipelines.flow.served import HookFailed, InvalidOutput, Prepared, Served
+from pipelines.ports import Delivery, InvalidInput
+from pipelines.store.memory import MemoryStore
+from schemas.jobs import Claim
+from schemas.model_spec import Limits
+from schemas.reasons import Reason
+from schemas.verdicts import Dead, Release, Retry, Verdict
+
+
+class Fleet:
+    models = ("m",)
+
+    def find(self, model: str, version: str) -> Served | None:
+        return Echo() if (model, version) == ("m", "1") else None
+
+
+class Queue:
+    """Receive is the claim."""
+
+    def __init__(self, claims: Sequence[Claim]) -> None:
+        self.waiting = [Delivery(given.seq, claim=given) for given in claims]
+        self.asked: list[int] = []
+
+    def receive(self, most: int) -> list[Delivery]:
+        self.asked.append(most)
+        got, self.waiting = self.waiting[:most], self.waiting[most:]
+        return got
+
+    def extend(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        return list(deliveries)
+
+    def settle(self, settled: Sequence[tuple[Delivery, Verdict]]) -> None: ...
+
+
+class Desk:
+    """An intake and what is around it."""
+
+    def __init__(self, *claims: Claim, credits: int = 100, size: int = 1 << 20) -> None:
+        self.time = Time()
+        self.queue = Queue(claims)
+        self.buffer, self.outbox, self.held = Buffer(self.time), Outbox(), Held()
+        self.breaker, self.judge = Breaker(self.time), Judge(random.Random(1))
+        self.credits = Credits(credits, size)
+        self.intake = Intake(
+            self.queue, MemoryStore(lambda: 0.0, False), Fleet(), self.buffer, self.outbox, self.held, self.credits,
+            self.judge, self.breaker, self.time, Unobserved(), lease=30.0,
+        )  # fmt: skip
+
+    def verdicts(self) -> dict[Any, Verdict]:
+        return {entry.delivery.receipt: entry.verdict for entry in self.outbox.take()}
+
+    def waiting(self) -> list[int]:
+        found = []
+        while isinstance(batch := self.buffer.take(quiet=True), Batch):
+            found += [each.claim.seq for each in batch.items]
+        return found
+
+
+def test_what_is_good_waits_and_what_is_bad_is_dead() -> None:
+    desk = Desk(claim(1), claim(2, inputs=b"bad"), claim(3))
+    assert desk.intake.step() == 3
+    assert desk.waiting() == [1, 3]
+    assert desk.verdicts() == {2: Dead(Reason.INVALID_INPUT, "inputs.x: bad")}
+    assert len(desk.held) == 3, "its lease is kept until its verdict is recorded"
+
+
+def test_what_is_not_served_here_goes_back_uncharged() -> None:
+    desk = Desk(claim(1, version="2"), claim(2, model="n"))
+    desk.intake.step()
+    assert desk.verdicts() == {1: Release(NOT_SERVED_DELAY_S), 2: Release(NOT_SERVED_DELAY_S)}
+
+
+def test_a_paused_model_goes_back_for_as_long_as_it_is_paused() -> None:
+    desk = Desk(claim(1))
+    desk.breaker.note("m", "1", [Retry(Reason.MODEL_ERROR, "boom", 0)] * TRIPS_AT)
+    desk.intake.step()
+    assert desk.verdicts() == {1: Release(desk.breaker.pause_left("m", "1"))}
+
+
+def test_what_kills_its_worker_is_dead_instead_of_started() -> None:
+    most = Limits().max_deliveries
+    desk = Desk(claim(1, starts=most), claim(2, starts=most - 1), claim(3, lost=2, inputs=b"bad"))
+    desk.intake.step()
+    (dead,) = desk.verdicts().values()
+    assert isinstance(dead, Dead)
+    assert dead.reason is Reason.CRASHED
+    assert sorted(desk.waiting()) == [2, 3], "3 is decoded only once its start is counted"
+
+
+def test_no_credit_no_receive() -> None:
+    desk = Desk(*(claim(n, inputs=b"x" * 10) for n in range(6)), credits=4, size=15)
+    assert desk.intake.step() == 4
+    assert desk.intake.step() == 0
+    desk.credits.give(1, 10)
+    assert desk.intake.step() == 0, "items would fit, bytes do not"
+    desk.credits.give(3, 30)
+    assert desk.intake.step() == 2
+    assert desk.queue.asked == [4, 4]
+
+
+class Broken(Echo):
+    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
+        return [HookFailed("preprocess: KeyError: 'x'") for _ in raws]
+
+    def finish(self, outputs: Sequence[Any]) -> list[bytes | InvalidOutput]:
+        return []
+
+
+def test_a_broken_hook_is_charged_and_trips_the_breaker() -> None:
+    breaker = Breaker(Time())
+    items = [item(n, served=Broken()) for n in range(TRIPS_AT)]
+    ready, refused = prepare(Broken(), items, Judge(random.Random(1)), breaker)
+    assert not ready
+    assert all(isinstance(verdict, Retry) and verdict.reason is Reason.MODEL_ERROR for _, verdict in refused)
+    assert breaker.pause_left("m", "1") > 0

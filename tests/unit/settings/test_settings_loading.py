@@ -1,0 +1,147 @@
+"""Settings: file, then environment, then what is given; every mistake is one line; secrets never show."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from forebay.settings import PREFIX, BadSettings, Settings, load, shown
+
+KEY = "k" * 20
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def toml(text: str) -> None:
+    Path("forebay.toml").write_text(text)
+
+
+def mistakes(**given: object) -> list[str]:
+    with pytest.raises(BadSettings) as bad:
+        load(**given)
+    return str(bad.value).splitlines()
+
+
+def test_what_is_given_goes_before_the_environment_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    toml('port = 1\nhost = "127.0.0.1"\nlease = "10s"\npool = "file"')
+    monkeypatch.setenv("FOREBAY_PORT", "2")
+    monkeypatch.setenv("FOREBAY_LEASE", "20s")
+    settings = load(port=3, host=None)
+    assert (settings.port, settings.lease, settings.pool, settings.host) == (3, 20.0, "file", "127.0.0.1")
+
+
+def test_the_embedded_store_lies_under_home(tmp_path: Path) -> None:
+    assert load(home=Path("here")).store_url == f"sqlite:///{tmp_path}/here/forebay.db"
+    assert load(store="postgresql://h/d").store_url == "postgresql://h/d"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90s", 90), ("1.5h", 5400), ("7 d", 604_800), ("15m", 900), ("2500ms", 2.5), ("60", 60)],
+)
+def test_durations_are_written_with_a_unit(monkeypatch: pytest.MonkeyPatch, written: str, seconds: float) -> None:
+    monkeypatch.setenv("FOREBAY_RETENTION", written)
+    assert load().retention == seconds
+
+
+@pytest.mark.parametrize("written", ["soon", "1w", "-5s", "", "1h30m", "nan", "0s"])
+def test_what_is_no_duration(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("FOREBAY_RETENTION", written)
+    (line,) = mistakes()
+    assert line.startswith("retention: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("FOREBAY_PROT", "1", "FOREBAY_PROT: no such setting; `forebay config` lists them"),
+        ("FOREBAY_PORT", "http", "port: Input should be a valid integer"),
+        ("FOREBAY_PORT", "70000", "port: Input should be less than or equal to 65535"),
+        ("FOREBAY_QUEUE", "sqs://q", "queue: expected `store`"),
+        ("FOREBAY_CREDITS", "0", "credits: Input should be greater than or equal to 1"),
+        ("FOREBAY_HOST", "0.0.0.0", "settings: host 0.0.0.0 can be reached from outside: set keys first"),
+        ("FOREBAY_KEYS__TEAM", "short", "keys: key of 'team': expected at least 16 characters"),
+        ("FOREBAY_KEYS", '{"no spaces": "' + KEY + '"}', "keys: tenant 'no spaces': expected letters"),
+    ],
+)
+def test_a_mistake_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str) -> None:
+    monkeypatch.setenv(variable, value)
+    (line,) = mistakes()
+    assert line.startswith(told)
+
+
+def test_variables_of_the_tests_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREBAY_TEST_POSTGRES", "postgresql://h/d")
+    load()
+
+
+def test_mistakes_in_the_file_are_named() -> None:
+    toml("prot = 1\nlease = 0")
+    assert [line.split(":")[0] for line in mistakes()] == ["lease", "prot"]
+    toml("port = [")
+    assert mistakes()[0].startswith("forebay.toml: ")
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_this_machine_needs_no_keys(host: str) -> None:
+    assert load(host=host).tenants == {}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])
+def test_others_need_a_key(host: str) -> None:
+    assert load(host=host, keys={"team": KEY}).host == host
+    assert "set keys first" in mistakes(host=host)[0]
+
+
+def test_a_key_is_kept_as_its_digest_and_may_be_given_as_one() -> None:
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    assert load(keys={"team": KEY}).tenants == {digest: "team"}
+    assert load(keys={"team": digest}).tenants == {digest: "team"}
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        f"postgresql://user:{KEY}@host/db",
+        f"postgresql://user:{KEY}@host/db?sslmode=require",
+        pytest.param(
+            f"postgresql://:{KEY}@host/db",
+            marks=pytest.mark.xfail(reason="_masked expects a user name: a password without one shows"),
+        ),
+        pytest.param(
+            f"postgresql://host/db?user=u&password={KEY}",
+            marks=pytest.mark.xfail(reason="_masked looks only before the @: ?password= shows"),
+        ),
+    ],
+)
+def test_no_secret_shows(store: str) -> None:
+    settings = load(store=store, keys={"team": KEY})
+    for text in (str(shown(settings)), repr(settings), str(settings)):
+        assert KEY not in text
+    assert "host/db" in shown(settings)["store"]
+
+
+def test_a_secret_does_not_show_in_a_mistake() -> None:
+    assert KEY not in "\n".join(mistakes(keys={"no spaces": KEY}, port=-1))
+
+
+def test_every_setting_is_shown_and_described() -> None:
+    assert set(shown(load())) == set(Settings.model_fields)
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.xfail(reason="load() calls every ValueError a mistake in forebay.toml, also one in the environment")
+def test_json_that_is_none_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREBAY_KEYS", "{")
+    assert "forebay.toml" not in mistakes()[0]
