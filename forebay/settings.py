@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 FILE = Path("forebay.toml")
 PREFIX = "FOREBAY_"
@@ -123,6 +129,8 @@ def load(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as fault:
         raise BadSettings("\n".join(_mistakes(fault))) from fault
+    except SettingsError as fault:
+        raise BadSettings(_no_json(fault)) from fault
     except (OSError, ValueError) as fault:  # a forebay.toml that is no TOML
         raise BadSettings(f"{FILE}: {fault}") from fault
 
@@ -136,7 +144,8 @@ def shown(settings: Settings) -> dict[str, Any]:
 
 
 def _masked(url: str) -> str:
-    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", url)
+    url = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&](?:password|passfile|sslpassword|sslkey)=)[^&]*", r"\1***", url)
 
 
 def _digest(key: str) -> str:
@@ -159,6 +168,12 @@ def _unknown_variables() -> list[str]:
         for name in sorted(os.environ)
         if name.startswith(PREFIX) and name.split("__")[0] not in known and not name.startswith(_OURS_ELSEWHERE)
     ]
+
+
+def _no_json(fault: SettingsError) -> str:
+    """pydantic-settings tells the field in its text only."""
+    named = re.search(r'"(\w+)"', str(fault))
+    return f"{PREFIX}{named[1].upper() if named else '*'}: expected JSON, such as " + '{"team": "a-long-random-key"}'
 
 
 def _mistakes(fault: ValidationError) -> list[str]:

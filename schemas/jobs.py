@@ -65,7 +65,7 @@ SubmitOutcome = Accepted | KeyConflict | IdConflict
 
 
 class Claim(Struct, frozen=True):
-    """A row under lease: what a worker needs to run it. All times are the database's, in epoch seconds."""
+    """A row under lease: what a worker needs to run it. Durations, by the database's clock: it is nobody else's."""
 
     seq: int
     """The row's own number; every later statement names it together with `fence`."""
@@ -84,9 +84,10 @@ class Claim(Struct, frozen=True):
     lost: int
     """Claims lost in a row before this one: `fence − 1 − answered`."""
     priority: int = DEFAULT_PRIORITY
-    deadline_at: float | None = None
-    queued_at: float = 0.0
-    """When this generation became claimable first: for queue time."""
+    time_left: float | None = None
+    """Seconds from this claim to the job's deadline."""
+    waited: float = 0.0
+    """Seconds from the submit or replay to this claim."""
     traceparent: str | None = None
 
     @property

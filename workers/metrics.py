@@ -8,6 +8,8 @@ from schemas.jobs import Claim
 from schemas.verdicts import Dead, Done, Release, Retry, Verdict
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_WAITS = (*_SECONDS, 300, 1800, 7200, 43_200)
+"""A backlog may take a night."""
 _SIZES = tuple(2**n for n in range(13))
 _OF_MODEL = ("model", "version")
 
@@ -19,6 +21,10 @@ class PrometheusObserver:
         self._tell = tell
         self._claims = Counter("forebay_claims_total", "Claims.", _OF_MODEL, registry=registry)
         self._sizes = Histogram("forebay_batch_size", "Items per batch.", _OF_MODEL, buckets=_SIZES, registry=registry)
+        self._queued = Histogram(
+            "forebay_queue_seconds", "Time from submit (or replay) to the first claim, per job.", _OF_MODEL, buckets=_WAITS,
+            registry=registry,
+        )  # fmt: skip
         self._compute = Histogram(
             "forebay_compute_seconds", "Time in the model, per batch.", _OF_MODEL, buckets=_SECONDS, registry=registry
         )
@@ -32,9 +38,13 @@ class PrometheusObserver:
         self._seen = Gauge("forebay_worker_up", "1 while the worker serves.", registry=registry)
         self._seen.set(1)
 
-    def claimed(self, claims: Sequence[Claim], waited: float) -> None:
-        for (model, version), count in _by_model(claims).items():
-            self._claims.labels(model, version).inc(count)
+    def claimed(self, claims: Sequence[Claim]) -> None:
+        for (model, version), alike in _by_model(claims).items():
+            self._claims.labels(model, version).inc(len(alike))
+            queued = self._queued.labels(model, version)
+            for claim in alike:
+                if not (claim.failures or claim.suspect or claim.lost):
+                    queued.observe(claim.waited)
 
     def batch(self, model: str, version: str, size: int, seconds: float) -> None:
         self._sizes.labels(model, version).observe(size)
@@ -55,12 +65,11 @@ class PrometheusObserver:
         self._tell(what)
 
 
-def _by_model(claims: Sequence[Claim]) -> dict[tuple[str, str], int]:
-    counts: dict[tuple[str, str], int] = {}
+def _by_model(claims: Sequence[Claim]) -> dict[tuple[str, str], list[Claim]]:
+    found: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
-        key = (claim.model, claim.version)
-        counts[key] = counts.get(key, 0) + 1
-    return counts
+        found.setdefault((claim.model, claim.version), []).append(claim)
+    return found
 
 
 def _named(verdict: Verdict) -> tuple[str, str]:

@@ -12,6 +12,8 @@ TRIPS_AT = 10
 """Judged failures in a row, without one answer in between."""
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
+_DOUBLINGS = 10
+"""Past the longest pause; a model may be broken for days."""
 
 # An input that does not fit says nothing about the device.
 _COUNTED = frozenset({Reason.MODEL_ERROR, Reason.INVALID_OUTPUT, Reason.OUT_OF_MEMORY, Reason.TIMEOUT})
@@ -49,5 +51,7 @@ class Breaker:
             return False
         circuit.trips += 1
         circuit.failures = 0
-        circuit.open_until = self._clock.monotonic() + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (circuit.trips - 1))
+        circuit.open_until = self._clock.monotonic() + min(
+            LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(circuit.trips - 1, _DOUBLINGS)
+        )
         return True

@@ -9,6 +9,9 @@ from pipelines.clock import Clock
 from pipelines.flow.item import Item
 from pipelines.flow.packing import Packer
 
+DEADLINE_MARGIN_S = 0.1
+"""A batch goes this long before a deadline: it has to be started by then."""
+
 
 class Batch(Struct, frozen=True):
     items: list[Item]
@@ -45,15 +48,16 @@ class Buffer:
     def take(self, quiet: bool) -> Batch | Wait:
         """The next batch. `quiet`: nothing is running and every verdict is recorded."""
         with self._changed:
-            lead = self._packer.lead()
-            if lead is None:
-                return Wait(None)
-            if lead.claim.suspect:
-                return Batch(self._packer.pop(lead), alone=True) if quiet else Wait(None, for_quiet=True)
-            left = self._delay_left(lead)
-            if left > 0:
-                return Wait(left)
-            return Batch(self._packer.pop(lead, self._ceiling(lead)), alone=False)
+            soonest: float | None = None
+            for lead in self._packer.leads():
+                if lead.claim.suspect:
+                    return Batch(self._packer.pop(lead), alone=True) if quiet else Wait(soonest, for_quiet=True)
+                ceiling = self._ceiling(lead)
+                left = self._delay_left(lead, ceiling)
+                if left <= 0:
+                    return Batch(self._packer.pop(lead, ceiling), alone=False)
+                soonest = left if soonest is None else min(soonest, left)
+            return Wait(soonest)
 
     def drop(self, unwanted: Callable[[Item], bool]) -> list[Item]:
         with self._changed:
@@ -70,8 +74,15 @@ class Buffer:
             self.arrivals += 1
             self._changed.notify_all()
 
-    def _delay_left(self, lead: Item) -> float:
-        batching = lead.served.batching
-        if batching.max_delay_ms <= 0 or self._packer.waiting_with(lead) >= batching.max_batch_size:
+    def _delay_left(self, lead: Item, ceiling: int | None) -> float:
+        """How long the batch of this lead still waits for more: until the oldest waited for `max_delay_ms`, but not past a
+        deadline, and not when it is full."""
+        delay = lead.served.batching.max_delay_ms / 1000
+        if delay <= 0 or self._packer.is_full(lead, ceiling):
             return 0.0
-        return lead.arrived + batching.max_delay_ms / 1000 - self._clock.monotonic()
+        return min(_goes_by(item, delay) for item in self._packer.company(lead)) - self._clock.monotonic()
+
+
+def _goes_by(item: Item, delay: float) -> float:
+    left = item.claim.time_left
+    return item.arrived + (delay if left is None else min(delay, left - DEADLINE_MARGIN_S))

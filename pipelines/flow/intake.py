@@ -101,7 +101,7 @@ class Intake:
             else:
                 group.items.append(Item(delivery, claim, group.served, now, next(self._orders)))
         every = [item for group in groups.values() for item in group.items]
-        self._observer.claimed([item.claim for item in every], 0.0)
+        self._observer.claimed([item.claim for item in every])
         self._held.add(every)
         for group in groups.values():
             if group.served is not None:

@@ -8,8 +8,8 @@ from schemas.verdicts import Verdict
 
 
 class Observer(Protocol):
-    def claimed(self, claims: Sequence[Claim], waited: float) -> None:
-        """`waited`: seconds from due to claimed, of the oldest of them."""
+    def claimed(self, claims: Sequence[Claim]) -> None:
+        """These are ours now."""
         ...
 
     def batch(self, model: str, version: str, size: int, seconds: float) -> None:
@@ -26,7 +26,7 @@ class Observer(Protocol):
 
 
 class Unobserved:
-    def claimed(self, claims: Sequence[Claim], waited: float) -> None: ...
+    def claimed(self, claims: Sequence[Claim]) -> None: ...
     def batch(self, model: str, version: str, size: int, seconds: float) -> None: ...
     def recorded(self, verdicts: Sequence[tuple[Claim, Verdict]], refused: int) -> None: ...
     def trouble(self, what: str) -> None: ...

@@ -6,8 +6,8 @@ goes, so the oldest is never starved.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import chain, groupby
 from operator import attrgetter
 
 from pipelines.flow.item import Item
@@ -38,12 +38,21 @@ class Lane:
     def pop(self, most: int, max_cost: float | None) -> list[Item]:
         """The lead and its company. `max_cost` bounds items × the dearest of them."""
         if len(self.costs) == 1:
-            cost = next(iter(self.costs))
-            chosen = self._first(most if max_cost is None else min(most, max(1, int(max_cost / cost))))
+            chosen = self._first(self._room(most, max_cost))
         else:
             chosen = self._alike(most, max_cost)
+            self._remove(chosen)
         self._forget(chosen)
         return chosen
+
+    def is_full(self, most: int, max_cost: float | None) -> bool:
+        """Whether more waits than `pop` would take, or just as much as it may."""
+        if len(self.costs) == 1:
+            return self.size >= self._room(most, max_cost)
+        return self.size >= most or len(self._alike(most, max_cost)) < self.size
+
+    def items(self) -> Iterator[Item]:
+        return chain.from_iterable(self.by_priority.values())
 
     def drop(self, unwanted: Callable[[Item], bool]) -> list[Item]:
         dropped = [item for waiting in self.by_priority.values() for item in waiting if unwanted(item)]
@@ -51,6 +60,10 @@ class Lane:
             self._remove(dropped)
             self._forget(dropped)
         return dropped
+
+    def _room(self, most: int, max_cost: float | None) -> int:
+        """Where all cost the same."""
+        return most if max_cost is None else min(most, max(1, int(max_cost / next(iter(self.costs)))))
 
     def _first(self, most: int) -> list[Item]:
         chosen: list[Item] = []
@@ -74,7 +87,6 @@ class Lane:
             if max_cost is None or (len(chosen) + 1) * dearer <= max_cost:
                 chosen.append(item)
                 dearest = dearer
-        self._remove(chosen)
         return chosen
 
     def _remove(self, items: Sequence[Item]) -> None:
@@ -116,25 +128,29 @@ class Packer:
                 lane = self.lanes[group] = Lane()
             lane.add(list(alike))
 
-    def lead(self) -> Item | None:
-        """Whose turn it is: the highest priority, then the first to arrive."""
+    def leads(self) -> list[Item]:
+        """One of each group, in turn: the highest priority, then the first to arrive."""
         leads = [lane.lead() for lane in self.lanes.values()]
         if self.suspects:
             leads.append(self.suspects[0])
-        return min(leads, key=lambda item: (-item.claim.priority, item.order), default=None)
+        if len(leads) > 1:
+            leads.sort(key=lambda item: (-item.claim.priority, item.order))
+        return leads
 
-    def waiting_with(self, lead: Item) -> int:
-        """How many could go with it."""
-        return self.lanes[lead.group].size
+    def is_full(self, lead: Item, ceiling: int | None = None) -> bool:
+        """Whether waiting makes the batch of this lead no larger."""
+        return self.lanes[lead.group].is_full(_most(lead, ceiling), lead.served.batching.max_batch_cost)
+
+    def company(self, lead: Item) -> Iterator[Item]:
+        """All that may go with it, itself included."""
+        return self.lanes[lead.group].items()
 
     def pop(self, lead: Item, ceiling: int | None = None) -> list[Item]:
         """Take the batch of this lead. `ceiling`: the most that fit on the device, as it was learned."""
         if lead.claim.suspect:
             return [self.suspects.popleft()]
-        batching = lead.served.batching
-        most = batching.max_batch_size if ceiling is None else min(batching.max_batch_size, ceiling)
         lane = self.lanes[lead.group]
-        chosen = lane.pop(most, batching.max_batch_cost)
+        chosen = lane.pop(_most(lead, ceiling), lead.served.batching.max_batch_cost)
         if not lane.size:
             del self.lanes[lead.group]
         return chosen
@@ -149,3 +165,8 @@ class Packer:
             if not lane.size:
                 del self.lanes[group]
         return dropped
+
+
+def _most(lead: Item, ceiling: int | None) -> int:
+    size = lead.served.batching.max_batch_size
+    return size if ceiling is None else min(size, ceiling)

@@ -21,8 +21,8 @@ _CLAIMABLE = """state IN ('queued', 'running') AND visible_at <= {now}
 _TAKE = """state = 'running', fence = fence + 1, visible_at = {now} + :lease, sends = 0"""
 
 _RETURNING = """RETURNING jobs.seq, jobs.id, jobs.tenant, jobs.model, jobs.version, jobs.inputs, jobs.generation, jobs.fence,
-    jobs.starts, jobs.failures, jobs.fence - 1 - jobs.answered AS lost, jobs.priority, jobs.deadline_at, jobs.queued_at,
-    jobs.traceparent"""
+    jobs.starts, jobs.failures, jobs.fence - 1 - jobs.answered AS lost, jobs.priority, jobs.deadline_at - {now} AS time_left,
+    {now} - jobs.queued_at AS waited, jobs.traceparent"""
 
 # The first of what was picked is always taken, the others while their sizes fit.
 _FITTING = """

@@ -129,7 +129,7 @@ class MemoryStore:
                     break
                 chosen.append(row)
             return sorted(
-                (self._take(row, now + lease) for row in chosen), key=lambda claim: (-claim.priority, claim.seq)
+                (self._take(row, now, lease) for row in chosen), key=lambda claim: (-claim.priority, claim.seq)
             )
 
     def claim(
@@ -140,7 +140,7 @@ class MemoryStore:
         with self._lock:
             served = set(models) - self._paused
             rows = [row for id in ids for row in self._ids.get(id, ()) if row.given.model in served]
-            claims = [self._take(row, now + lease) for row in rows if _claimable(row, now)]
+            claims = [self._take(row, now, lease) for row in rows if _claimable(row, now)]
             taken = {claim.id for claim in claims}
             return claims, [self._refused(id, served, now) for id in ids if id not in taken]
 
@@ -289,13 +289,14 @@ class MemoryStore:
         waiting = [row.visible_at - now for row in rows if row.state is State.QUEUED]
         return Refused(id, over=not waiting, delay=max(0.0, min(waiting, default=0.0)))
 
-    def _take(self, row: Row, until: float) -> Claim:
-        row.state, row.visible_at, row.sends = _RUNNING, until, 0
+    def _take(self, row: Row, now: float, lease: float) -> Claim:
+        row.state, row.visible_at, row.sends = _RUNNING, now + lease, 0
         row.fence += 1
         given = row.given
         return Claim(
             row.seq, given.id, given.tenant, given.model, row.version, row.inputs, row.generation, row.fence, row.starts,
-            row.failures, row.fence - 1 - row.answered, given.priority, row.deadline_at, row.queued_at, given.traceparent,
+            row.failures, row.fence - 1 - row.answered, given.priority,
+            None if row.deadline_at is None else row.deadline_at - now, now - row.queued_at, given.traceparent,
         )  # fmt: skip
 
     def _mine(self, claim: Claim) -> Row | None:

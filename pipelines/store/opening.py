@@ -47,7 +47,7 @@ def open_database(url: str, *, patience: float = 10.0, skew: float = 0.0) -> Dat
 def parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as fault:
+    except (ArgumentError, ValueError) as fault:  # ValueError: a port that is no number
         raise StoreAway(f"store: {_EXPECTED}") from fault
     if parsed.drivername not in ("sqlite", "postgresql", "postgresql+psycopg", "postgres"):
         raise StoreAway(f"store: {parsed.drivername!r} is not supported, {_EXPECTED}")

@@ -3,7 +3,7 @@
 import pytest
 from flow_items import Echo, Time, item
 
-from pipelines.flow.buffer import Batch, Buffer, Wait
+from pipelines.flow.buffer import DEADLINE_MARGIN_S, Batch, Buffer, Wait
 from pipelines.flow.item import Item
 from schemas.model_spec import Batching
 
@@ -44,17 +44,41 @@ def test_a_full_batch_goes_at_once() -> None:
     assert orders(buffer_of(*(item(n, served=SLOW) for n in range(6))).take(quiet=True)) == [0, 1, 2, 3]
 
 
-@pytest.mark.xfail(
-    reason="Buffer._delay_left looks only at max_batch_size: design.md, 'the batch goes at once when it is full'"
-)
 def test_a_batch_that_is_full_by_cost_goes_at_once() -> None:
     assert orders(buffer_of(*(item(n, 2.0, served=BY_COST) for n in range(6))).take(quiet=True)) == [0, 1]
 
 
-@pytest.mark.xfail(reason="Buffer.take looks only at the first lane: a model's max_delay_ms holds up the other models")
 def test_a_delay_of_one_model_does_not_hold_up_another() -> None:
     buffer = buffer_of(item(1, served=SLOW), item(2, served=Echo(name="n"), model="n"))
     assert orders(buffer.take(quiet=True)) == [2]
+
+
+def test_a_batch_that_is_full_by_mixed_costs_goes_at_once() -> None:
+    buffer = buffer_of(item(1, 1.0, served=BY_COST), item(2, 1.5, served=BY_COST))
+    assert isinstance(buffer.take(quiet=True), Wait)
+    buffer.put([item(3, 1.2, served=BY_COST)])
+    assert orders(buffer.take(quiet=True)) == [1, 3]
+
+
+def test_no_delay_lasts_past_a_deadline() -> None:
+    """Of whichever item it is: a batch that waits for more would let that job expire."""
+    slow = Echo(batching=Batching(max_batch_size=4, max_delay_ms=10_000))
+    time = Time()
+    buffer = buffer_of(item(1, served=slow), item(2, served=slow, time_left=1.0), time=time)
+    assert buffer.take(quiet=True) == Wait(pytest.approx(1.0 - DEADLINE_MARGIN_S))
+    time.now += 1.0 - DEADLINE_MARGIN_S
+    assert orders(buffer.take(quiet=True)) == [1, 2]
+
+
+def test_a_batch_that_a_learned_ceiling_makes_full_goes_at_once() -> None:
+    buffer = Buffer(Time(), ceiling=lambda lead: 2)
+    buffer.put([item(1, served=SLOW), item(2, served=SLOW)])
+    assert orders(buffer.take(quiet=True)) == [1, 2]
+
+
+def test_a_suspect_that_waits_for_quiet_leaves_the_delays_of_others_alone() -> None:
+    buffer = buffer_of(item(1, served=SLOW), item(2, starts=1))
+    assert buffer.take(quiet=False) == Wait(pytest.approx(0.1), for_quiet=True)
 
 
 def test_a_suspect_waits_until_all_is_quiet_and_nothing_passes_it() -> None:

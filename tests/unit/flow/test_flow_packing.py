@@ -1,6 +1,6 @@
 """Packing: nothing is lost or doubled, bounds hold, the lead always goes, priorities come first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from flow_items import Echo, item
@@ -33,9 +33,15 @@ def items_of(given_items: Waiting, batching: Batching) -> list[Item]:
     ]
 
 
+def leads_of(packer: Packer) -> Iterator[Item]:
+    """Whose turn it is, until nothing waits."""
+    while leads := packer.leads():
+        yield leads[0]
+
+
 def drained(packer: Packer, check: Callable[[Item, list[Item]], None] = lambda lead, batch: None) -> list[Item]:
     everything: list[Item] = []
-    while (lead := packer.lead()) is not None:
+    for lead in leads_of(packer):
         before = len(packer)
         batch = packer.pop(lead)
         check(lead, batch)
@@ -122,7 +128,7 @@ def test_like_costs_go_together() -> None:
     packer = Packer()
     served = Echo(batching=Batching(max_batch_size=3))
     packer.add([item(n, cost, None, served) for n, cost in enumerate([10, 500, 12, 480, 9, 11])])
-    first, second = (packer.pop(lead) for lead in iter(packer.lead, None))
+    first, second = (packer.pop(lead) for lead in leads_of(packer))
     assert orders(first) == [0, 4, 5]
     assert orders(second) == [1, 2, 3]
 
@@ -131,17 +137,17 @@ def test_a_lead_dearer_than_the_bound_goes_alone() -> None:
     packer = Packer()
     served = Echo(batching=Batching(max_batch_cost=5))
     packer.add([item(0, 9, None, served), item(1, 1, None, served), item(2, 1, None, served)])
-    assert [orders(packer.pop(lead)) for lead in iter(packer.lead, None)] == [[0], [1, 2]]
+    assert [orders(packer.pop(lead)) for lead in leads_of(packer)] == [[0], [1, 2]]
 
 
 @pytest.mark.parametrize(("ceiling", "sizes"), [(None, [5]), (2, [2, 2, 1]), (100, [5])])
 def test_a_learned_ceiling_bounds_the_batch(ceiling: int | None, sizes: list[int]) -> None:
     packer = Packer()
     packer.add([item(n) for n in range(5)])
-    assert [len(packer.pop(lead, ceiling)) for lead in iter(packer.lead, None)] == sizes
+    assert [len(packer.pop(lead, ceiling)) for lead in leads_of(packer)] == sizes
 
 
 def test_suspects_run_alone_in_their_turn() -> None:
     packer = Packer()
     packer.add([item(0), item(1, starts=1), item(2, lost=2), item(3, lost=1)])
-    assert [orders(packer.pop(lead)) for lead in iter(packer.lead, None)] == [[0, 3], [1], [2]]
+    assert [orders(packer.pop(lead)) for lead in leads_of(packer)] == [[0, 3], [1], [2]]

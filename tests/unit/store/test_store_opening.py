@@ -30,11 +30,7 @@ def refusal(url: str, migrate: Migrate = "always") -> str:
         ("postgresql+asyncpg://u:secret@h/d", "'postgresql+asyncpg' is not supported"),
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
-        pytest.param(
-            "postgresql://u:secret@h:port/d",
-            "expected sqlite:///",
-            marks=pytest.mark.xfail(raises=ValueError, reason="parse() lets make_url's ValueError for a port through"),
-        ),
+        ("postgresql://u:secret@h:port/d", "expected sqlite:///"),
     ],
 )
 def test_a_url_that_names_no_store(url: str, told: str) -> None:

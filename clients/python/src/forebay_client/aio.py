@@ -14,7 +14,7 @@ from forebay_client.results import Job, Result
 from forebay_client.retries import DEFAULT_RETRIES, Retries
 from forebay_client.steps import Call, Operations, Reply, Sleep, Steps
 from forebay_client.timing import REAL, Clocks
-from forebay_client.transport import limits, request_options, settings
+from forebay_client.transport import EVERYWHERE, for_tasks, request_options, settings
 
 T = TypeVar("T")
 
@@ -33,7 +33,8 @@ class AsyncClient:
         clocks: Clocks = REAL,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._http = httpx.AsyncClient(**settings(base_url, key), transport=transport, limits=limits())
+        mounts = {EVERYWHERE: for_tasks()} if transport is None else None
+        self._http = httpx.AsyncClient(**settings(base_url, key), transport=transport, mounts=mounts)
         self._timeout = timeout
         self._sleep = sleep
         self._do = Operations(retries if isinstance(retries, Retries) else Retries(retries), clocks)

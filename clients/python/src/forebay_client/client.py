@@ -16,7 +16,7 @@ from forebay_client.results import Job, Result
 from forebay_client.retries import DEFAULT_RETRIES, Retries
 from forebay_client.steps import Call, Operations, Reply, Sleep, Steps
 from forebay_client.timing import REAL, Clocks
-from forebay_client.transport import limits, request_options, settings
+from forebay_client.transport import EVERYWHERE, for_threads, request_options, settings
 
 T = TypeVar("T")
 
@@ -37,7 +37,8 @@ class Client:
     ) -> None:
         """`key` is the API key. `timeout` in seconds is for one answer, beside what the server was asked to wait.
         `retries`: how often a request is tried again that found no server, 429, 502, 503 or 504; 0 for never."""
-        self._http = httpx.Client(**settings(base_url, key), transport=transport, limits=limits())
+        mounts = {EVERYWHERE: for_threads()} if transport is None else None
+        self._http = httpx.Client(**settings(base_url, key), transport=transport, mounts=mounts)
         self._timeout = timeout
         self._sleep = sleep
         self._do = Operations(retries if isinstance(retries, Retries) else Retries(retries), clocks)

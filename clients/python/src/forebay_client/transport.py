@@ -5,6 +5,12 @@ from typing import Any
 import httpx
 
 from forebay_client.steps import Call
+from forebay_client.tasks import TasksTransport
+from forebay_client.threads import ThreadsTransport
+
+ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+EVERYWHERE = "all://"
+"""Mounted there, a transport serves all but what the environment sends through a proxy."""
 
 
 def settings(base_url: str, key: str | None) -> dict[str, Any]:
@@ -14,9 +20,14 @@ def settings(base_url: str, key: str | None) -> dict[str, Any]:
     return {"base_url": base_url, "headers": headers}
 
 
-def limits() -> httpx.Limits:
-    """Who maps with hundreds in flight holds as many long-polls: `in_flight` is the bound, not the pool."""
-    return httpx.Limits(max_connections=None, max_keepalive_connections=64)
+def for_threads() -> httpx.BaseTransport:
+    context = httpx.create_ssl_context()  # one for all: reading the certificates takes tens of milliseconds
+    return ThreadsTransport(lambda: httpx.HTTPTransport(verify=context, limits=ONE))
+
+
+def for_tasks() -> httpx.AsyncBaseTransport:
+    context = httpx.create_ssl_context()
+    return TasksTransport(lambda: httpx.AsyncHTTPTransport(verify=context, limits=ONE))
 
 
 def request_options(call: Call, timeout: float) -> dict[str, Any]:
