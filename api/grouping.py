@@ -1,11 +1,13 @@
 """Requests that arrive together are served together.
 
 One thread does the work on a whole list at a time; while it runs the next list gathers. So the list grows with the
-load and the cost of a commit (or a query) is shared by everyone who waited for the one before.
+load and the cost of a commit (or a query) is shared by everyone who waited for the one before. Those who were just
+answered tend to ask again at once: when many were, the thread lingers a moment for them, never for a lone client.
 """
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
@@ -19,6 +21,9 @@ R = TypeVar("R")
 
 _TICK = 0.1
 """Seconds between looks for requests that waited too long."""
+
+LINGER_S = 0.002
+"""The longest that a list waits for company; nor longer than the work on the list before took."""
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +75,8 @@ class Group(Generic[T, R]):
         self._asked: deque[Ticket[T, R]] = deque()
         """In the order of their due times; those at the head may be answered already."""
         self._ticking = False
+        self._before = (1, 0.0)
+        """Items of the list before, and seconds that the work on it took."""
         self.waiting = 0
         """Items taken and not answered by the thread."""
         self.waiting_bytes = 0
@@ -125,15 +132,22 @@ class Group(Generic[T, R]):
     # --- in the thread -------------------------------------------------------------------------------------------
     def _serve(self) -> None:
         while (first := self._queue.get()) is not None:
-            tickets = self._gather(first)
+            tickets = self._gather([first])
+            items, seconds = self._before
+            if _items(tickets) < items // 2:
+                time.sleep(min(LINGER_S, seconds))
+                tickets = self._gather(tickets)
+            begun = time.monotonic()
             outcomes = self._outcomes(tickets)
+            self._before = (_items(tickets), time.monotonic() - begun)
             try:
                 self._loop.call_soon_threadsafe(self._settle, tickets, outcomes)
             except RuntimeError:  # the loop closed meanwhile: nobody waits any more
                 return
 
-    def _gather(self, first: Ticket[T, R]) -> list[Ticket[T, R]]:
-        tickets, items = [first], len(first.items)
+    def _gather(self, tickets: list[Ticket[T, R]]) -> list[Ticket[T, R]]:
+        """These, and what waits."""
+        items = _items(tickets)
         while items < self._most:
             try:
                 ticket = self._queue.get_nowait()
@@ -167,8 +181,12 @@ class Group(Generic[T, R]):
             return [outcome for ticket in tickets for outcome in self._together([ticket])]
 
 
+def _items(tickets: list[Ticket[T, R]]) -> int:
+    return sum([len(ticket.items) for ticket in tickets])
+
+
 def _by_ticket(tickets: list[Ticket[T, R]], results: list[R]) -> Outcomes[R]:
-    expected = sum(len(ticket.items) for ticket in tickets)
+    expected = _items(tickets)
     if len(results) != expected:
         raise RuntimeError(f"expected {expected} outcomes, got {len(results)}")
     outcomes: Outcomes[R] = []

@@ -1,8 +1,11 @@
 """The front door: settings, wiring and the command line. The only place that names concrete classes."""
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 
-try:
-    __version__ = version("forebay")
-except PackageNotFoundError:  # run from a source tree that was not installed
-    __version__ = "0+unknown"
+
+def version() -> str:
+    """Of the installed distribution; looked up only when it is asked for."""
+    try:
+        return metadata.version("forebay")
+    except metadata.PackageNotFoundError:  # run from a source tree that was not installed
+        return "0+unknown"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from prometheus_client import start_http_server
+from prometheus_client import disable_created_metrics, start_http_server
 
 from forebay import wiring
 from forebay.settings import Settings
@@ -36,7 +36,7 @@ def serve_api(settings: Settings, ready: Ready) -> int:
         timeout_graceful_shutdown=int(settings.grace) or 1, timeout_keep_alive=75, server_header=False,
     )  # fmt: skip
     server = _Server(config, lambda: ready(_url(listening, settings.host)), built.app.drain)
-    _calm_collector()
+    _settle_process()
     sweeping.start()
     try:
         server.run(sockets=[listening])
@@ -53,7 +53,7 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
     if settings.metrics_port is not None:
         port = _serve_metrics(settings, serving)
         where += f"; metrics on http://{settings.host}:{port}/metrics"
-    _calm_collector()
+    _settle_process()
 
     def serve() -> int:
         ready(where)
@@ -120,8 +120,10 @@ def _url(listening: socket.socket, host: str) -> str:
     return f"http://{shown}:{listening.getsockname()[1]}"
 
 
-def _calm_collector() -> None:
-    """What start-up made stays; the collector need not walk it again, nor run every 700 objects."""
+def _settle_process() -> None:
+    """What start-up made stays: the collector need not walk it again, nor run every 700 objects. And of each metric its
+    values are shown, not also the time of its making."""
+    disable_created_metrics()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

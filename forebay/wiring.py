@@ -4,14 +4,12 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-import api.app
-from api.deps import Deps, Limits
-from api.front import Front
-from forebay import __version__
+from forebay import version
 from forebay.settings import Settings
 from forebay.stores import notices_of, open_catalog, store_of
 from pipelines.clock import SystemClock
@@ -25,6 +23,9 @@ from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
 from workers.supervisor import Supervisor
 
+if TYPE_CHECKING:
+    from api.front import Front
+
 log = logging.getLogger("forebay")
 
 LEAST_CREDITS = 64
@@ -35,7 +36,7 @@ API_PATIENCE_S = 1.5
 
 
 class Api(Struct, frozen=True):
-    app: Front
+    app: "Front"
     """ASGI."""
     sweeper: Sweeper
     close: Callable[[], None]
@@ -49,6 +50,9 @@ class Serving(Struct, frozen=True):
 
 
 def api_of(settings: Settings) -> Api:
+    import api.app  # here, so that a worker, which has no use for a web framework, starts without
+    from api.deps import Deps, Limits
+
     catalog = open_catalog(settings)
     with ExitStack() as stack:
         store = store_of(settings, patience=API_PATIENCE_S)
@@ -61,7 +65,7 @@ def api_of(settings: Settings) -> Api:
             notices=notices,
             keys=settings.tenants,
             limits=Limits(body=settings.max_body, queued=settings.max_queued),
-            release=__version__,
+            release=version(),
         )
         app = api.app.build(deps)
         sweeper = Sweeper(store, notices, Unobserved(), _sweeping(settings), outlet=None)

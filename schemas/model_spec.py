@@ -99,6 +99,15 @@ class VersionSpec(Strict):
     """Digest of every artifact by its path below the version's folder; what is named here is checked before it is loaded."""
     options: dict[str, Any] | None = None
 
+    @field_validator("sha256", mode="before")
+    @classmethod
+    def _digests_are_quoted(cls, digests: Any) -> Any:
+        """YAML reads 64 decimal digits without quotes as a number."""
+        for file, digest in digests.items() if isinstance(digests, dict) else ():
+            if isinstance(digest, int):
+                raise ValueError(f"{file}: expected 64 hexadecimal digits in quotes, got a number")
+        return digests
+
     @field_validator("sha256")
     @classmethod
     def _digests_are_hex(cls, digests: dict[str, str]) -> dict[str, str]:

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from forebay import __version__
+import forebay
 from forebay.cli import admin, dlq, errors, jobs, models, results, serve, submit
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(__version__)
+        print(forebay.version())
         raise typer.Exit
 
 

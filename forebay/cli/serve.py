@@ -41,7 +41,12 @@ def up(
         flush=True,
     )
     serving = Up(commands, lambda line: print(f"forebay: {line}", file=sys.stderr, flush=True), settings.grace)
-    raise typer.Exit(serving.run(lambda said: _say_up(settings, said)))
+
+    def ready(said: dict[str, str]) -> None:
+        commands["api"] += ["--port", said["api"].rpartition(":")[2]]  # started again, it keeps the port it has
+        _say_up(settings, said)
+
+    raise typer.Exit(serving.run(ready))
 
 
 def api(

@@ -78,7 +78,8 @@ async def run(trip: Trip, port: int, jobs: int, clients: int) -> dict[str, Any]:
         connection = await Connection.open(port)
         for row in todo:
             began = time.perf_counter()
-            right += await trip(connection, row["inputs"]) == row["label"]
+            answer = await trip(connection, row["inputs"])  # not within `+=`: that would read `right` before it waits
+            right += answer == row["label"]
             seconds.append(time.perf_counter() - began)
         connection.close()
 

@@ -6,11 +6,8 @@ as that release does not name it too old (`store_level.oldest_code`).
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 
-import schemas.migrations
 from pipelines.store.database import Database
 from pipelines.store.port import StoreAway
 from schemas.tables import LEVEL
@@ -27,7 +24,7 @@ def upgrade(db: Database) -> int:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         level = level_of(connection)
         if level is None or level < LEVEL:
-            command.upgrade(_config(connection), "head")
+            _apply(connection)
         return _compatible(db, connection)
 
     return db.write(work)
@@ -64,8 +61,13 @@ def level_of(connection: Connection) -> int | None:
     return connection.execute(text("SELECT level FROM store_level WHERE one = 1")).scalar_one_or_none()
 
 
-def _config(connection: Connection) -> Config:
+def _apply(connection: Connection) -> None:
+    from alembic import command  # loaded only where there is something to apply: it takes a third of a second
+    from alembic.config import Config
+
+    import schemas.migrations
+
     config = Config()
     config.set_main_option("script_location", str(Path(schemas.migrations.__path__[0])))
     config.attributes["connection"] = connection
-    return config
+    command.upgrade(config, "head")

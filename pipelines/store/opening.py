@@ -20,6 +20,10 @@ _PREPARE: dict[Migrate, Callable[[Database], int]] = {
 }
 _EXPECTED = "expected sqlite:///path/to/file.db or postgresql://user:password@host:5432/database"
 
+STATEMENT_MS = 30_000
+IDLE_MS = 20_000
+"""A process that is frozen in the middle of a transaction loses it, and the rows that it locked are free again."""
+
 
 def open_store(
     url: str, *, broker: bool = False, migrate: Migrate = "always", patience: float = 10.0, skew: float = 0.0
@@ -70,5 +74,6 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgres(url: URL) -> Engine:
-    arguments = {"connect_timeout": 5, "application_name": "forebay", "options": "-c statement_timeout=30000"}
+    limits = f"-c statement_timeout={STATEMENT_MS} -c idle_in_transaction_session_timeout={IDLE_MS}"
+    arguments = {"connect_timeout": 5, "application_name": "forebay", "options": limits}
     return create_engine(url, pool_size=8, max_overflow=8, pool_timeout=5, pool_pre_ping=False, connect_args=arguments)

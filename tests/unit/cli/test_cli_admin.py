@@ -7,7 +7,7 @@ import pytest
 import typer
 from cli_driver import Command
 
-from forebay import __version__
+from forebay import version
 from forebay.cli import errors
 
 
@@ -59,7 +59,7 @@ def test_an_unknown_setting_is_named(forebay: Command, monkeypatch: pytest.Monke
 
 
 def test_version_and_help(forebay: Command) -> None:
-    assert forebay("--version").out == f"{__version__}\n"
+    assert forebay("--version").out == f"{version()}\n"
     said = forebay("-h")
     assert said.code == 0
     for command in ("up", "api", "worker", "submit", "result", "cancel", "jobs", "dlq", "models", "db", "config"):

@@ -73,6 +73,10 @@ versions: {2: {runtime: torch, options: {file: b}}}
         ("aliases: {production: 3}", "aliases.production: there is no version 3; there are: 1, 2, 10"),
         ("versions: {3: {}}", "versions.3: there is no folder 3/; there are: 1, 2, 10"),
         ("versions: {1: {sha256: {m.onnx: abc}}}", "versions.1.sha256: m.onnx: expected 64 hexadecimal digits"),
+        (
+            f"versions: {{1: {{sha256: {{m.onnx: {'1' * 64}}}}}}}",
+            "versions.1.sha256: m.onnx: expected 64 hexadecimal digits in quotes",
+        ),
         (f"versions: {{1: {{sha256: {{m.onnx: '{'0' * 64}'}}}}}}", "versions.1.sha256.m.onnx: no such file in 1/"),
         (
             f"versions: {{1: {{sha256: {{../model.yaml: '{'0' * 64}'}}}}}}",
