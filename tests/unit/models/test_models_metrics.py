@@ -27,7 +27,7 @@ def test_batches_and_verdicts_are_counted() -> None:
     registry = CollectorRegistry()
     observer = PrometheusObserver(registry, told.append)
     observer.batch("m", "1", 3, 0.02)
-    verdicts = [Done(b"1"), Done(b"2"), Retry(Reason.MODEL_ERROR, "x"), Dead(Reason.INVALID_INPUT, "y"), Release()]
+    verdicts = [Done(b"1"), Done(b"2"), Retry(Reason.MODEL_ERROR, "x", 1.0), Dead(Reason.INVALID_INPUT, "y"), Release()]
     observer.recorded([(claim(), verdict) for verdict in verdicts], refused=2)
     observer.trouble("the store is away")
 
