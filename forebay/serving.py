@@ -123,7 +123,7 @@ def _url(listening: socket.socket, host: str) -> str:
 def _settle_process() -> None:
     """What start-up made stays: the collector need not walk it again, nor run every 700 objects. And of each metric its
     values are shown, not also the time of its making."""
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
