@@ -19,6 +19,7 @@ from tests.services.require import require
 WITHIN = 20.0
 STARTER = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background has it ignored
 from tests.services.postgres import Postgres
 server = Postgres.start(fsync=False)
 print(server.pid, server.folder, flush=True)
