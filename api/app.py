@@ -113,7 +113,9 @@ def _frame(deps: Deps, engine: Engine) -> FastAPI:
     app = FastAPI(title="Forebay", version=deps.release, lifespan=lifespan, redirect_slashes=False)
     faults.install(app)
     app.include_router(browsing.routes(deps.store, deps.notices, engine.calls))
-    app.include_router(health.routes(deps.store, engine.calls, deps.registry, *_checks(deps, engine)))
+    blocking, degrading = _checks(deps, engine)
+    depth = StoreDepth(deps.store, deps.clock, time.monotonic)  # with counts of its own: probes and scrapes come apart
+    app.include_router(health.routes(deps.store, engine.calls, deps.registry, blocking, degrading, depth.stalled))
     document = Documentation(app, [model.spec for model in deps.catalog.models.values()], bool(deps.keys))
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
     return app

@@ -17,8 +17,14 @@ Fault = Callable[[], str | None]
 
 
 def routes(
-    store: Store, calls: Calls, registry: CollectorRegistry, blocking: list[Fault], degrading: list[Fault]
+    store: Store,
+    calls: Calls,
+    registry: CollectorRegistry,
+    blocking: list[Fault],
+    degrading: list[Fault],
+    stalled: Fault,
 ) -> APIRouter:
+    """`stalled` may ask the store."""
     router = APIRouter(tags=["health"])
 
     @router.head("/healthz", include_in_schema=False)
@@ -32,6 +38,8 @@ def routes(
         """200 when the store answers and there are models; `degraded` lists what is wrong and does not stop it."""
         unready = [fault for fault in (await _store_fault(store, calls), *(check() for check in blocking)) if fault]
         degraded = [fault for check in degrading if (fault := check())]
+        if not unready and (still := await _if_in_time(stalled, calls)):
+            degraded.append(still)
         body = {"status": "unready" if unready else "ready", "unready": unready, "degraded": degraded}
         return Response(encode(body), 503 if unready else 200, media_type="application/json")
 
@@ -41,6 +49,13 @@ def routes(
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+async def _if_in_time(check: Fault, calls: Calls) -> str | None:
+    try:
+        return await calls(check)
+    except Problem:
+        return None
 
 
 async def _store_fault(store: Store, calls: Calls) -> str | None:

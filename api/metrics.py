@@ -13,6 +13,10 @@ from schemas.states import OPEN, State
 
 _FRESH = 5.0
 """Seconds that the counts of one scrape serve the next."""
+_FRESH_FOR_READINESS = 15.0
+"""Probes come often, and counting a long backlog takes a moment."""
+_STALLED = 60.0
+"""Seconds that a job waits before readiness tells that nothing of its model runs."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
@@ -78,7 +82,7 @@ class StoreDepth(Collector):
         self._counts: list[Counts] | None = None
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        counts = self._fresh()
+        counts = self._fresh(_FRESH)
         up = GaugeMetricFamily("forebay_store_up", "Whether the store answers")
         up.add_metric([], 0.0 if counts is None else 1.0)
         yield up
@@ -100,9 +104,24 @@ class StoreDepth(Collector):
         """Empty: registering must not ask the store."""
         return iter(())
 
-    def _fresh(self) -> list[Counts] | None:
+    def stalled(self) -> str | None:
+        """One line while jobs wait long and none of their model runs: nobody seems to work."""
+        counts = self._fresh(_FRESH_FOR_READINESS) or []
+        running = {count.model for count in counts if count.state is State.RUNNING}
+        waiting = [
+            (self._clock() - count.oldest_at, count)
+            for count in counts
+            if count.state is State.QUEUED and count.model not in running
+        ]
+        age, oldest = max(waiting, key=lambda pair: pair[0], default=(0.0, None))
+        if oldest is None or age < _STALLED or oldest.model in self._store.paused():
+            return None
+        what = f"model {oldest.model}: {oldest.count} jobs queued, the oldest for {age:.0f} s, none running"
+        return f"{what}; is a worker serving it?"
+
+    def _fresh(self, seconds: float) -> list[Counts] | None:
         with self._lock:
-            if self._monotonic() - self._read_at >= _FRESH:
+            if self._monotonic() - self._read_at >= seconds:
                 try:
                     self._counts = self._store.counts()
                 except StoreAway:

@@ -2,6 +2,10 @@
 
 from api_driver import BODY, Api
 
+from api.metrics import StoreDepth
+from pipelines.store.memory import MemoryStore
+from schemas.jobs import Submission
+
 
 def test_metrics_count_by_model_version_and_outcome(api: Api) -> None:
     api.submit(Idempotency_Key="k")
@@ -39,3 +43,35 @@ def test_every_reference_in_openapi_leads_somewhere(api: Api) -> None:
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
+
+
+class Times:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_jobs_that_wait_while_nothing_of_their_model_runs_are_told() -> None:
+    """The dashboard must not be green while every worker is gone."""
+    times = Times()
+    store = MemoryStore(times)
+    depth = StoreDepth(store, times, times)
+    store.submit([Submission(f"j{n}", "default", "m", "1", b"{}", b"d%d" % n) for n in range(3)])
+    assert depth.stalled() is None
+    times.now += 90
+    told = depth.stalled()
+    assert told is not None
+    assert "model m: 3 jobs queued, the oldest for 90 s, none running" in told
+    store.claim_next(["m"], 1, 30.0)
+    times.now += 20
+    assert depth.stalled() is None, "one of them runs"
+
+
+def test_a_paused_model_is_not_stalled() -> None:
+    times = Times()
+    store = MemoryStore(times)
+    store.submit([Submission("j", "default", "m", "1", b"{}", b"d")])
+    store.pause("m", True)
+    times.now += 90
+    assert StoreDepth(store, times, times).stalled() is None
