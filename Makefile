@@ -17,7 +17,7 @@ help: ## Show this list
 venv: $(VENV)/.base-stamp ## Build .venv with Forebay, ONNX Runtime for CPU and the Python client
 
 .PHONY: demo
-demo: $(VENV)/.base-stamp ## Submit, batch, run, poll: 1,000 real inputs through everything, on this machine
+demo: $(VENV)/.base-stamp ## Submit, batch, run, poll: 1,000 jobs from real inputs through everything, on this machine
 	$(BIN)/python loadtest/demo.py
 
 .PHONY: check
@@ -30,7 +30,8 @@ check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
 	$(BIN)/python -m pytest tests/unit tests/flow -q -m "not soak"
 
 .PHONY: test
-test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on a PostgreSQL of its own
+test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on a PostgreSQL and a Kafka of its own
+	@$(BIN)/python -m tests.services.kafka_jars || test "$$CI" != true
 	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-branch --cov-report=term
 
 .PHONY: soak
@@ -46,7 +47,7 @@ bench-path: $(VENV)/.bench-stamp ## Figures of the path itself: items per second
 	$(BIN)/python -m loadtest.bench_path
 
 .PHONY: services
-services: $(VENV)/.test-stamp ## Run the tests' PostgreSQL until Ctrl-C and print its URL
+services: $(VENV)/.test-stamp ## Run a PostgreSQL and a Kafka until Ctrl-C and print their addresses
 	$(BIN)/python -m tests.services
 
 .PHONY: fmt
@@ -66,14 +67,14 @@ clean: ## Remove what was built, and caches; FOREBAY_HOME stays
 
 $(VENV)/.base-stamp: $(PINNED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Forebay needs Python 3.11 or later, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
-	@echo "Building $(VENV) …"
+	@echo "Building $(VENV) (about a minute) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) -e '.[cpu]' -e clients/python
 	@touch $@
 
 $(VENV)/.test-stamp: $(VENV)/.base-stamp
 	@echo "Adding PyTorch and the tools of tests and checks …"
-	@$(INSTALL) -e '.[cpu,torch,test,dev]' -e clients/python
+	@$(INSTALL) -e '.[cpu,torch,kafka,test,dev]' -e clients/python
 	@touch $@
 
 $(VENV)/.bench-stamp: $(VENV)/.test-stamp

@@ -1,23 +1,36 @@
-"""`make services`: the tests' PostgreSQL, until Ctrl-C or SIGTERM."""
+"""`make services`: the tests' PostgreSQL and Kafka, until Ctrl-C or SIGTERM."""
 
 import signal
 import sys
+from contextlib import ExitStack
 
+from tests.services import kafka, postgres
 from tests.services.installations import NoPostgres
-from tests.services.postgres import Failed, Postgres
+from tests.services.kafka import Kafka
+from tests.services.kafka_jars import NoKafka
+from tests.services.postgres import Postgres
 
 
 def main() -> int:
-    try:
-        server = Postgres.start()
-    except (NoPostgres, Failed) as fault:
-        sys.stderr.write(f"{fault}\n")
-        return 1
-    with server:
-        sys.stdout.write(f"FOREBAY_STORE={server.fresh_database()}\nFOREBAY_TEST_POSTGRES={server.url}\n")
-        sys.stdout.flush()
+    with ExitStack() as services:
+        try:
+            database = services.enter_context(Postgres.start())
+        except (NoPostgres, postgres.Failed) as fault:
+            sys.stderr.write(f"{fault}\n")
+            return 1
+        _say(f"FOREBAY_STORE={database.fresh_database()}\nFOREBAY_TEST_POSTGRES={database.url}\n")
+        try:
+            broker = services.enter_context(Kafka.start())
+            _say(f"FOREBAY_KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap}\nFOREBAY_TEST_KAFKA={broker.bootstrap}\n")
+        except (NoKafka, kafka.Failed) as fault:
+            sys.stderr.write(f"without Kafka: {fault}\n")
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
     return 0
+
+
+def _say(lines: str) -> None:
+    sys.stdout.write(lines)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

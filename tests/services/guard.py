@@ -1,34 +1,53 @@
 """Stops one server and removes its folder as soon as who started it is gone, however it went: the last resort is SIGKILL.
 
-Run as `python guard.py FOLDER PID`, with a pipe at standard input that PID holds open: the pipe's end, or the end of PID,
-is the signal. It stands alone (standard library only) and in a session of its own, so that Ctrl-C does not reach it.
+Run as `python guard.py FOLDER PID [RECORD SIGNAL]`, with a pipe at standard input that PID holds open: the pipe's end, or
+the end of PID, is the signal. RECORD is the file below FOLDER that begins with the server's process number, SIGNAL the
+number of the first thing it is sent. It stands alone (standard library only) and in a session of its own, so that Ctrl-C
+does not reach it.
 """
 
+import contextlib
 import os
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 PATIENCE = 10.0
-"""Seconds from SIGQUIT to SIGKILL."""
+"""Seconds from the first signal to SIGKILL."""
+POSTMASTER = "data/postmaster.pid"
 
 
-def main(folder: Path, owner: int) -> None:
+def guarded(folder: Path, record: str, first: signal.Signals) -> "subprocess.Popen[bytes]":
+    """A guard over the server in `folder`, owned by this process: closing its standard input ends the server."""
+    return subprocess.Popen(
+        [sys.executable, "-I", __file__, folder, str(os.getpid()), record, str(int(first))],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
+def main(folder: Path, owner: int, record: str = POSTMASTER, first: int = signal.SIGQUIT) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _wait(owner)
-    pid = postmaster(folder)
+    pid = running(folder, record)
     if pid is not None:
-        _end(folder, pid)
+        with contextlib.suppress(ProcessLookupError):  # it went by itself meanwhile
+            _end(folder, record, pid, first)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def postmaster(folder: Path) -> int | None:
-    """The process that serves this folder's data; None when it doesn't run."""
+    """The PostgreSQL that serves this folder's data; None when it doesn't run."""
+    return running(folder, POSTMASTER)
+
+
+def running(folder: Path, record: str) -> int | None:
+    """The process that `record` names, as long as it serves this folder; None when it doesn't run."""
     try:
-        pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+        pid = int((folder / record).read_text().split()[0])
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError, IndexError):
         return None
@@ -45,11 +64,11 @@ def _wait(owner: int) -> None:
     select.select(waiting, [], [])
 
 
-def _end(folder: Path, pid: int) -> None:
-    os.kill(pid, signal.SIGQUIT)
+def _end(folder: Path, record: str, pid: int, first: int) -> None:
+    os.kill(pid, first)
     os.kill(pid, signal.SIGCONT)  # a test may have frozen it
     end = time.monotonic() + PATIENCE
-    while postmaster(folder) == pid:
+    while running(folder, record) == pid:
         if time.monotonic() > end:
             os.kill(pid, signal.SIGKILL)
             return
@@ -57,4 +76,7 @@ def _end(folder: Path, pid: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    if len(sys.argv) == 5:
+        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    else:
+        main(Path(sys.argv[1]), int(sys.argv[2]))
