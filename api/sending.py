@@ -86,4 +86,4 @@ class Sender:
 
 def message_of(submission: Submission) -> Message:
     small = len(submission.inputs) <= INLINE_BYTES
-    return Message(id=submission.id, generation=0, inputs=submission.inputs if small else None)
+    return Message(submission.id, 0, submission.inputs if small else None, submission.model)

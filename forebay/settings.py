@@ -16,8 +16,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from forebay.queue_address import KafkaAddress
+
 FILE = Path("forebay.toml")
 PREFIX = "FOREBAY_"
+KAFKA_PREFIX = "FOREBAY_KAFKA_"
+_UNDERSCORED = {"log.level": "log_level"}
+"""The one option that has no dot."""
+_SECRET = re.compile(r"password|secret|token|credential|key\.pem|jaas")
 _OURS_ELSEWHERE = ("FOREBAY_TEST_",)
 """Variables of the test suite."""
 
@@ -52,7 +58,9 @@ class Settings(BaseSettings):
     store: SecretStr | None = Field(
         None, description="sqlite:///path.db (default, under home) or postgresql://user:password@host/database"
     )
-    queue: str = Field("store", description="what wakes workers; `store`: the job table itself")
+    queue: str = Field(
+        "store", description="what wakes workers; `store`: the job table itself, or kafka://host:port,…/topic"
+    )
     models: Path = Field(Path("models"), description="model repository, a folder")
     pool: str = Field("default", description="the pool whose models `forebay worker` serves")
     host: str = Field("127.0.0.1", description="address of the API")
@@ -72,6 +80,11 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="port of a worker's /metrics on `host`; unset: none"
     )
+    kafka: dict[str, str | int | float | bool] = Field(
+        {},
+        repr=False,
+        description="librdkafka's options by their own names; FOREBAY_KAFKA_SASL_USERNAME is sasl.username",
+    )
     device: str = Field("auto", description="auto, cpu or cuda[:n]")
 
     @classmethod
@@ -83,13 +96,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, _KafkaVariables(settings_cls), env_settings, TomlConfigSettingsSource(settings_cls)
 
     @field_validator("queue")
     @classmethod
     def _queue_is_there(cls, queue: str) -> str:
         if queue != "store":
-            raise ValueError("expected `store`; SQS and Kafka queues are not in this release")
+            KafkaAddress.parse(queue)
         return queue
 
     @field_validator("keys")
@@ -105,7 +118,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _open_to_others_only_with_keys(self) -> "Settings":
         if not self.keys and not _is_loopback(self.host):
-            raise ValueError(f"host {self.host} can be reached from outside: set keys first, or use 127.0.0.1")
+            keys = """FOREBAY_KEYS='{"team": "a-long-random-key"}'"""
+            raise ValueError(f"host {self.host} can be reached from outside: set keys first ({keys}), or use 127.0.0.1")
         return self
 
     @property
@@ -115,9 +129,29 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.home.absolute() / 'forebay.db'}"
 
     @property
+    def queue_topic(self) -> KafkaAddress | None:
+        """None: the store is the queue."""
+        return None if self.queue == "store" else KafkaAddress.parse(self.queue)
+
+    @property
     def tenants(self) -> dict[str, str]:
         """Hex sha256 of a key → its tenant."""
         return {_digest(key.get_secret_value()): tenant for tenant, key in self.keys.items()}
+
+
+class _KafkaVariables(PydanticBaseSettingsSource):
+    """FOREBAY_KAFKA_BOOTSTRAP_SERVERS and every other option of librdkafka, by its name with dots."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False  # asked field by field only by sources that have no __call__ of their own
+
+    def __call__(self) -> dict[str, Any]:
+        options = {
+            _UNDERSCORED.get(option := name.removeprefix(KAFKA_PREFIX).lower().replace("_", "."), option): value
+            for name, value in os.environ.items()
+            if name.startswith(KAFKA_PREFIX)
+        }
+        return {"kafka": options} if options else {}
 
 
 def load(**given: Any) -> Settings:
@@ -139,7 +173,9 @@ def shown(settings: Settings) -> dict[str, Any]:
     """For `forebay config`: secrets masked."""
     values = settings.model_dump(mode="json")
     values["store"] = _masked(settings.store_url)
+    values["queue"] = _masked(settings.queue)
     values["keys"] = dict.fromkeys(settings.keys, "********")
+    values["kafka"] = {name: "********" if _SECRET.search(name) else value for name, value in settings.kafka.items()}
     return values
 
 
@@ -166,7 +202,9 @@ def _unknown_variables() -> list[str]:
     return [
         f"{name}: no such setting; `forebay config` lists them"
         for name in sorted(os.environ)
-        if name.startswith(PREFIX) and name.split("__")[0] not in known and not name.startswith(_OURS_ELSEWHERE)
+        if name.startswith(PREFIX)
+        and name.split("__")[0] not in known
+        and not name.startswith((*_OURS_ELSEWHERE, KAFKA_PREFIX))
     ]
 
 

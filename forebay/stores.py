@@ -4,7 +4,7 @@ from forebay.settings import Settings
 from pipelines.catalog import Catalog
 from pipelines.store.notices_local import LocalNotices
 from pipelines.store.notices_postgres import PostgresNotices
-from pipelines.store.opening import open_store, parse
+from pipelines.store.opening import Migrate, open_store, parse
 from pipelines.store.sql import SqlStore
 
 
@@ -23,7 +23,8 @@ def store_of(settings: Settings, *, patience: float | None = None) -> SqlStore:
     """
     embedded = parse(settings.store_url).get_backend_name() == "sqlite"
     within = settings.lease / 3 if patience is None else patience
-    return open_store(settings.store_url, migrate="always" if embedded else "empty", patience=within)
+    migrate: Migrate = "always" if embedded else "empty"
+    return open_store(settings.store_url, broker=settings.queue != "store", migrate=migrate, patience=within)
 
 
 def notices_of(settings: Settings) -> LocalNotices | PostgresNotices:

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -12,12 +13,14 @@ from prometheus_client import CollectorRegistry
 from forebay import version
 from forebay.settings import Settings
 from forebay.stores import notices_of, open_catalog, store_of
+from pipelines.catalog import Catalog
 from pipelines.clock import SystemClock
-from pipelines.flow.observer import Observer, Unobserved
+from pipelines.flow.observer import Unobserved
 from pipelines.flow.sweeper import Sweeper, SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
+from pipelines.kafka.faults import KafkaAway, KafkaRefused
+from pipelines.ports import Outlet
 from pipelines.queues.store_queue import StoreQueue
-from pipelines.store.notices import Notices
 from pipelines.store.sql import SqlStore
 from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
@@ -25,6 +28,8 @@ from workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from api.front import Front
+    from pipelines.queues.kafka_outlet import KafkaOutlet
+    from pipelines.queues.kafka_queue import KafkaQueue
 
 log = logging.getLogger("forebay")
 
@@ -59,16 +64,18 @@ def api_of(settings: Settings) -> Api:
         stack.callback(store.close)
         notices = notices_of(settings)
         stack.callback(notices.close)
+        outlet = _api_outlet(settings, catalog, stack)
         deps = Deps(
             store=store,
             catalog=catalog,
             notices=notices,
+            outlet=outlet,
             keys=settings.tenants,
             limits=Limits(body=settings.max_body, queued=settings.max_queued),
             release=version(),
         )
         app = api.app.build(deps)
-        sweeper = Sweeper(store, notices, Unobserved(), _sweeping(settings), outlet=None)
+        sweeper = Sweeper(store, notices, Unobserved(), _sweeping(settings), outlet)
         return Api(app, sweeper, stack.pop_all().close)
 
 
@@ -83,17 +90,56 @@ def worker_of(settings: Settings) -> Serving:
         stack.callback(notices.close)
         registry = CollectorRegistry()
         observer = PrometheusObserver(registry, log.warning)
-        worker = _worker(settings, store, notices, fleet, observer)
-        supervisor = Supervisor(worker, notices, settings.grace)
+        credits = settings.credits or max(LEAST_CREDITS, BATCHES_OF_CREDIT * fleet.largest_batch)
+        queue, outlet = _broker(settings, catalog, store, credits, stack) or (None, None)
+        most_bytes = settings.credit_bytes // 4
+        receiving = queue or StoreQueue(store, fleet.models, settings.lease, most=credits, most_bytes=most_bytes)
+        outside = Outside(store, receiving, fleet, notices, SystemClock(), random.Random(), observer, outlet)
+        plan = Plan(
+            lease=settings.lease, credits=credits, credit_bytes=settings.credit_bytes, sweep=_sweeping(settings)
+        )
+        supervisor = Supervisor(Worker(outside, plan), notices, settings.grace)
+        if queue is not None:
+            stack.callback(queue.close)
+            queue.open(supervisor.wake)
         return Serving(supervisor, registry, fleet, stack.pop_all().close)
 
 
-def _worker(settings: Settings, store: SqlStore, notices: Notices, fleet: LoadedFleet, observer: Observer) -> Worker:
-    credits = settings.credits or max(LEAST_CREDITS, BATCHES_OF_CREDIT * fleet.largest_batch)
-    queue = StoreQueue(store, fleet.models, settings.lease, most=credits, most_bytes=settings.credit_bytes // 4)
-    outside = Outside(store, queue, fleet, notices, SystemClock(), random.Random(), observer)
-    plan = Plan(lease=settings.lease, credits=credits, credit_bytes=settings.credit_bytes, sweep=_sweeping(settings))
-    return Worker(outside, plan)
+def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> Outlet | None:
+    """A broker that is away only degrades the API: it takes jobs, and sweeping sends them later."""
+    at = settings.queue_topic
+    if at is None:
+        return None
+    queues = _queues()
+    try:
+        queues.check_topics(settings, at, {model.spec.pool for model in catalog.models.values()})
+    except KafkaAway as away:
+        log.warning("%s: jobs are taken and sent later", away)
+    outlet: KafkaOutlet = queues.outlet_of(settings, at, catalog, log.warning)
+    stack.callback(outlet.close)
+    return outlet
+
+
+def _broker(
+    settings: Settings, catalog: Catalog, store: SqlStore, credits: int, stack: ExitStack
+) -> "tuple[KafkaQueue, KafkaOutlet] | None":
+    """None when the store is the queue. Raises KafkaAway, KafkaRefused."""
+    at = settings.queue_topic
+    if at is None:
+        return None
+    queues = _queues()
+    queues.check_topics(settings, at, [settings.pool])
+    outlet = queues.outlet_of(settings, at, catalog, log.warning)
+    stack.callback(outlet.close)
+    return queues.queue_of(settings, at, credits, store.keep_strays, log.info), outlet
+
+
+def _queues() -> ModuleType:
+    try:
+        from forebay import queues
+    except ImportError as missing:
+        raise KafkaRefused("FOREBAY_QUEUE: Kafka's client is not installed: pip install 'forebay[kafka]'") from missing
+    return queues
 
 
 def _sweeping(settings: Settings) -> SweepPlan:

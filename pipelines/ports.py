@@ -24,6 +24,8 @@ class Message(Struct, frozen=True):
     generation: int
     inputs: bytes | None = None
     """The input that travelled along, when its digest was right."""
+    model: str = ""
+    """On its way out: the row's model, for an outlet that sends each pool's jobs to a queue of its own. It does not travel."""
 
 
 class Delivery(Struct, frozen=True):
@@ -80,6 +82,10 @@ class Model(Protocol):
     def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
         """One output per input, in order. Raises `OutOfMemory` when the device had no room, anything else is the model's
         error for the whole batch: the caller isolates the culprit."""
+
+    def predict_batch(self, batch: Tensors) -> Tensors:
+        """The same for tensors of like items that are stacked already: by name, a batch dimension in front, in and out.
+        Raises as `predict` does; the number of rows is for the caller to check."""
 
 
 class OutOfMemory(Exception):

@@ -13,4 +13,5 @@ class Envelope(Struct, frozen=True, omit_defaults=True):
     v: int = VERSION
     digest: str | None = None
     """Hex sha256 of the input."""
-    inputs: Raw | None = None
+    inputs: Raw = Raw()
+    """Empty: the row has it."""

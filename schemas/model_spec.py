@@ -1,12 +1,14 @@
 """`model.yaml`: what a model takes, answers and allows. Every mistake is named by its key."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_UNFIT = re.compile(r'["\\\x00-\x1f]')
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 DType = Literal[
@@ -64,6 +66,20 @@ class TensorSpec(Strict):
         if not floats and not self.pad.is_integer():
             raise ValueError(f"pad: expected a value of {self.dtype}, got {self.pad}")
         return self
+
+
+def check_passthrough(names: Sequence[str], outputs: Sequence[TensorSpec]) -> None:
+    """Raises ValueError, one line, for names that cannot stand beside the outputs in an answer."""
+    taken = {tensor.name for tensor in outputs}
+    for place, name in enumerate(names):
+        if name in taken:
+            raise ValueError(f"passthrough: {name!r} is an output, expected another name")
+        if name in names[:place]:
+            raise ValueError(f"passthrough: {name!r} is named twice")
+        if not name or _UNFIT.search(name):
+            raise ValueError(
+                f"passthrough: {name!r}: expected a name without quotes, backslashes and control characters"
+            )
 
 
 class Batching(Strict):
@@ -134,6 +150,8 @@ class ModelSpec(Strict):
     """One input by name: for the documentation and the warm-up."""
     hooks: str | None = None
     """A Python file beside model.yaml with `preprocess(inputs)` and/or `postprocess(outputs)`, shared by every lane."""
+    passthrough: tuple[str, ...] = ()
+    """Fields of a stream's records that go to their answers as they are."""
 
     @field_validator("inputs", "outputs")
     @classmethod
@@ -149,6 +167,11 @@ class ModelSpec(Strict):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: the name {twice[0]!r} is used twice")
+        return self
+
+    @model_validator(mode="after")
+    def _passthrough_fits(self) -> "ModelSpec":
+        check_passthrough(self.passthrough, self.outputs)
         return self
 
     @field_validator("aliases", mode="after")

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-LEVEL = 1
+LEVEL = 2
 """What this code expects of the store: the number of the newest migration it needs."""
 
 metadata = MetaData()
@@ -116,6 +116,19 @@ paused_models = Table(
     metadata,
     Column("model", String(63), primary_key=True),
     Column("paused_at", Double, nullable=False),
+)
+
+strays = Table(
+    "strays",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("position", String(255), primary_key=True),
+    Column("raw", LargeBinary),
+    Column("key", LargeBinary),
+    Column("headers", LargeBinary, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Index("ix_strays_seen", "seen_at"),
 )
 
 leases = Table(

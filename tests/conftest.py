@@ -2,12 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import hypothesis
 import pytest
 
+from tests.services import kafka as kafka_server
+from tests.services.broker import Broker
 from tests.services.databases import Databases
 from tests.services.installations import NoPostgres
+from tests.services.kafka_jars import NoKafka
 from tests.services.postgres import Postgres
 from tests.services.require import in_ci, require
 
@@ -29,6 +33,18 @@ def postgres() -> Iterator[Databases]:
     except NoPostgres as missing:
         require(str(missing))
     with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """A running Kafka for the whole session: the one at FOREBAY_TEST_KAFKA (host:port), else one of our own. A test that
+    stops or kills the broker starts one of its own: `with Kafka.start() as kafka`."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(kafka_server.broker())
+        except NoKafka as missing:
+            require(str(missing))
         yield server
 
 

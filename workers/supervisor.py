@@ -71,6 +71,10 @@ class Supervisor:
         self._stopping.set()
         self._work.set()
 
+    def wake(self) -> None:
+        """There may be something to receive. Called by a queue from a thread of its own."""
+        self._work.set()
+
     def _drain(self, threads: dict[str, threading.Thread]) -> Ending:
         """Nothing new is received; what waits is given back, what runs is finished, and everything is recorded."""
         self._worker.buffer.wake()

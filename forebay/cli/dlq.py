@@ -11,6 +11,7 @@ from forebay.cli.errors import CommandError, Exit
 from forebay.cli.output import iso, json_line, line_of, table
 from schemas.dead_letters import DeadLetter, DeadLetterFilter, Group
 from schemas.jobs import DEFAULT_TENANT
+from schemas.strays import Stray
 
 SHOWN_ERROR = 100
 
@@ -28,6 +29,9 @@ def ls(
     since: options.Since = None,
     until: options.Until = None,
     limit: options.Limit = 50,
+    strays: Annotated[
+        bool, typer.Option("--strays", help="What came on the queue and names no job, kept as it came.")
+    ] = False,
     group: Annotated[bool, typer.Option("--group", help="Count by model, version, reason and error.")] = False,
     tenant: options.Tenant = DEFAULT_TENANT,
     home: options.Home = None,
@@ -38,7 +42,9 @@ def ls(
 
     wanted = DeadLetterFilter(model, version, reason, error, since, until)
     with opened.existing_store(opened.settings_with(home)) as store:
-        if group:
+        if strays:
+            _print_strays(store.strays(limit), json)
+        elif group:
             _print_groups(store.dead_letter_groups(tenant, wanted, limit), json)
         else:
             _print_letters(islice(replaying.select(store, tenant, wanted), limit), json)
@@ -54,8 +60,11 @@ def show(
     """Everything about one: its input, every attempt, every replay."""
     with opened.existing_store(opened.settings_with(home)) as store:
         letter = store.dead_letter(tenant, id)
-    if letter is None:
-        raise CommandError(f"no dead letter {id}", Exit.NOT_FOUND)
+        if letter is None:
+            from forebay.cli import dlq_choosing
+
+            ((_, what),) = dlq_choosing.instead(store, tenant, [id])
+            raise CommandError(f"{id}: {what.text}", Exit.NOT_FOUND)
     if json:
         json_line(records.whole_dead_letter(letter))
     else:
@@ -70,6 +79,17 @@ def _print_letters(letters: Iterable[DeadLetter], json: bool) -> None:
     table(
         ("job", "model", "version", "reason", "attempts", "failed", "error"),
         [(x.id, x.model, x.version, x.reason, x.attempts, iso(x.failed_at), x.error[:SHOWN_ERROR]) for x in letters],
+    )
+
+
+def _print_strays(strays: list[Stray], json: bool) -> None:
+    if json:
+        for stray in strays:
+            json_line(records.stray(stray))
+        return
+    table(
+        ("source", "position", "seen", "bytes", "error"),
+        [(x.source, x.position, iso(x.seen_at), len(x.raw or b""), x.error[:SHOWN_ERROR]) for x in strays],
     )
 
 

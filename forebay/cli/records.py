@@ -5,6 +5,7 @@ from typing import Any
 from forebay.cli.output import as_json, iso
 from schemas.dead_letters import DeadLetter, Group
 from schemas.jobs import JobView, Purged
+from schemas.strays import Stray
 
 
 def job(view: JobView) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def job_or_not(id: str, seen: JobView | Purged | None) -> dict[str, Any]:
 
 def dead_letter(letter: DeadLetter) -> dict[str, Any]:
     return {
-        "id": letter.id,
+        "job_id": letter.id,
         "model": letter.model,
         "version": letter.version,
         "generation": letter.generation,
@@ -72,6 +73,19 @@ def whole_dead_letter(letter: DeadLetter) -> dict[str, Any]:
             }
             for r in letter.replays
         ],
+    }
+
+
+def stray(found: Stray) -> dict[str, Any]:
+    """Bytes in base64: they may be anything."""
+    return {
+        "source": found.source,
+        "position": found.position,
+        "seen_at": iso(found.seen_at),
+        "error": found.error,
+        "raw": found.raw,
+        "key": found.key,
+        "headers": found.headers,
     }
 
 

@@ -49,4 +49,5 @@ class Sweeper:
         sent = [message for message, ok in zip(messages, confirmed, strict=True) if ok]
         self._store.stamp_sent(sent, never_claimed=False)
         if len(sent) < len(messages):
+            self._store.unhold([message for message, ok in zip(messages, confirmed, strict=True) if not ok])
             self._observer.trouble(f"the broker confirmed {len(sent)} of {len(messages)} messages")

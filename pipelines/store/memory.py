@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import count, islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipelines.ports import Message
 from pipelines.store.cursors import decode_cursor, encode_cursor
@@ -29,6 +30,7 @@ from schemas.jobs import (
 )
 from schemas.reasons import Reason
 from schemas.states import OPEN, State
+from schemas.strays import Stray
 from schemas.verdicts import Done, Verdict
 
 _QUEUED, _RUNNING, _SUCCEEDED = State.QUEUED, State.RUNNING, State.SUCCEEDED
@@ -73,6 +75,7 @@ class MemoryStore:
         self._keys: dict[tuple[str, str], Row] = {}
         self._tombstones: dict[tuple[str, str], float] = {}
         self._paused: set[str] = set()
+        self._strays: dict[tuple[str, str], Stray] = {}
 
     # --- the submitting side ---
 
@@ -186,7 +189,7 @@ class MemoryStore:
             due.sort(key=lambda row: row.visible_at)
             for row in due[:most]:
                 row.held_until = now + hold
-            return [Message(row.given.id, row.generation, row.inputs) for row in due[:most]]
+            return [Message(row.given.id, row.generation, row.inputs, row.given.model) for row in due[:most]]
 
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
         now = self._now()
@@ -196,6 +199,13 @@ class MemoryStore:
                     fits = row.generation == message.generation and row.state in OPEN
                     if fits and not (never_claimed and row.fence):
                         row.sent_at, row.sends, row.held_until = now, row.sends + 1, 0.0
+
+    def unhold(self, messages: Sequence[Message]) -> None:
+        with self._lock:
+            for message in messages:
+                for row in self._ids.get(message.id, ()):
+                    if row.generation == message.generation and row.state in OPEN:
+                        row.held_until = 0.0
 
     def sweep(self, retention: float, tombstones: float) -> Swept | None:
         now = self._now()
@@ -209,6 +219,7 @@ class MemoryStore:
             gone = [key for key, at in self._tombstones.items() if at <= now - tombstones]
             for key in gone:
                 del self._tombstones[key]
+            self._strays = {at: stray for at, stray in self._strays.items() if stray.seen_at > now - retention}
             return Swept(expired=[row.given.id for row in expired], purged=len(old), forgotten=len(gone))
 
     def pause(self, model: str, paused: bool) -> None:
@@ -254,6 +265,18 @@ class MemoryStore:
             for row in rows:
                 self._bury(row)
             return [row.given.id for row in rows]
+
+    # --- strays ---
+
+    def keep_strays(self, strays: Sequence[Stray]) -> None:
+        with self._lock:
+            for stray in strays:
+                self._strays.setdefault((stray.source, stray.position), replace(stray, seen_at=self._now()))
+
+    def strays(self, limit: int) -> list[Stray]:
+        with self._lock:
+            kept = sorted(self._strays.values(), key=lambda stray: (stray.seen_at, stray.source, stray.position))
+            return kept[::-1][:limit]
 
     def now(self) -> float:
         return self._now()

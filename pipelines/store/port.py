@@ -14,6 +14,7 @@ from pipelines.ports import Message
 from schemas.dead_letters import DeadLetter, DeadLetterFilter, Group, Replay
 from schemas.jobs import Claim, JobFilter, JobView, Page, Purged, Submission, SubmitOutcome
 from schemas.states import State
+from schemas.strays import Stray
 from schemas.verdicts import Verdict
 
 
@@ -107,6 +108,10 @@ class Store(Protocol):
         """The broker confirmed these. The API stamps only a row never claimed (`never_claimed=True`)."""
         ...
 
+    def unhold(self, messages: Sequence[Message]) -> None:
+        """The broker did not confirm these: they may be chosen again at once, rather than when their hold ends."""
+        ...
+
     def sweep(self, retention: float, tombstones: float) -> Swept | None:
         """Expire and purge. None when another process sweeps right now (database lease)."""
         ...
@@ -137,6 +142,15 @@ class Store(Protocol):
 
     def discard(self, tenant: str | None, ids: Collection[str]) -> list[str]:
         """Purge these dead letters now; a tombstone stays. Returns the ids discarded."""
+        ...
+
+    # --- strays ------------------------------------------------------------------------------------------------
+    def keep_strays(self, strays: Sequence[Stray]) -> None:
+        """Messages that name no job, as they came; each once by source and position. Swept with the retention."""
+        ...
+
+    def strays(self, limit: int) -> list[Stray]:
+        """The newest first."""
         ...
 
     # --- the rest ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pipelines.store.dialect import Fields, pack
 # resend_after, doubling with every send, although a row sent later was already claimed, or when nothing
 # at all was claimed for that long: so that a long backlog is never multiplied.
 _PICK = """
-SELECT seq, id, generation, inputs FROM jobs
+SELECT seq, id, generation, inputs, model FROM jobs
 WHERE held_until <= {now}
   AND NOT EXISTS (SELECT 1 FROM paused_models p WHERE p.model = jobs.model)
   AND (
@@ -42,6 +42,11 @@ WHERE jobs.id = v.id AND jobs.generation = v.generation AND jobs.state IN ('queu
   AND (:never_claimed = 0 OR jobs.fence = 0)
 """
 
+_UNHOLD = """
+UPDATE jobs SET held_until = 0 FROM {rows}
+WHERE jobs.id = v.id AND jobs.generation = v.generation AND jobs.state IN ('queued', 'running')
+"""
+
 
 class Sending:
     db: Database
@@ -59,7 +64,7 @@ class Sending:
             ).all()
             if picked:
                 self.db.run(connection, _HOLD, _HOLD_FIELDS, rows=pack([(row.seq,) for row in picked]), hold=hold)
-            return [Message(id=row.id, generation=row.generation, inputs=bytes(row.inputs)) for row in picked]
+            return [Message(row.id, row.generation, bytes(row.inputs), row.model) for row in picked]
 
         return self.db.write(work)
 
@@ -72,3 +77,9 @@ class Sending:
                 connection, _STAMP, _STAMP_FIELDS, rows=rows, never_claimed=int(never_claimed)
             )
         )
+
+    def unhold(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        rows = pack(sorted((message.id, message.generation) for message in messages))
+        self.db.write(lambda connection: self.db.run(connection, _UNHOLD, _STAMP_FIELDS, rows=rows))

@@ -40,6 +40,7 @@ _BURY = (
 )
 
 _FORGET = "DELETE FROM tombstones WHERE purged_at <= {now} - :tombstones"
+_FORGET_STRAYS = "DELETE FROM strays WHERE seen_at <= {now} - :retention"
 
 _TAKE_LEASE = """
 INSERT INTO leases (name, holder, until) VALUES (:name, :holder, {now} + :lease)
@@ -93,6 +94,7 @@ class Sweeping:
     def _purge(self, connection: Connection, retention: float) -> int:
         old = self.db.run(connection, _OLD, retention=retention, chunk=CHUNK).all()
         bury(self.db, connection, [(row.seq, row.id, row.tenant) for row in old])
+        self.db.run(connection, _FORGET_STRAYS, retention=retention)
         return len(old)
 
 

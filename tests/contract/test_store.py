@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pipelines.ports import Message
 from pipelines.store.memory import MemoryStore
@@ -18,6 +19,7 @@ from schemas.dead_letters import DeadLetterFilter, Replay
 from schemas.jobs import Accepted, Claim, IdConflict, JobFilter, JobView, KeyConflict, Purged, Submission
 from schemas.reasons import Reason
 from schemas.states import State
+from schemas.strays import Stray
 from schemas.verdicts import Dead, Done, Release, Retry
 
 LEASE = 30.0
@@ -671,3 +673,37 @@ class TestDeadLetters:
         assert subject.store.read(None, [failed])[failed] == Purged(failed)
         assert subject.state(alive) is State.RUNNING
         assert subject.store.discard(None, []) == []
+
+
+class TestUnhold:
+    def test_what_was_not_confirmed_may_be_chosen_again(self, brokered: Subject) -> None:
+        (id,) = brokered.submit()
+        messages = brokered.store.to_send(10, 30.0, 3600.0)
+        assert brokered.store.to_send(10, 30.0, 3600.0) == []
+        brokered.store.unhold([])
+        brokered.store.unhold([Message(id, 7)])
+        assert brokered.store.to_send(10, 30.0, 3600.0) == []
+        brokered.store.unhold(messages)
+        assert brokered.store.to_send(10, 30.0, 3600.0) == messages
+
+
+class TestStrays:
+    def test_each_is_kept_once_as_it_came(self, subject: Subject) -> None:
+        one = Stray("jobs", "0@1", b"\x00\xff", "no envelope", b"\xfe", (("h", b"\xff"), ("n", None)))
+        other = Stray("jobs", "0@2", None, "no value")
+        subject.store.keep_strays([one])
+        subject.pass_time(1.0)
+        subject.store.keep_strays([one, other, other])
+        subject.store.keep_strays([])
+        kept = subject.store.strays(10)
+        assert [replace(stray, seen_at=0.0) for stray in kept] == [other, one]
+        assert kept[0].seen_at - kept[1].seen_at == pytest.approx(1.0, abs=0.5)
+        assert len(subject.store.strays(1)) == 1
+
+    def test_they_go_with_the_retention(self, subject: Subject) -> None:
+        subject.store.keep_strays([Stray("jobs", "0@1", b"x", "no envelope")])
+        subject.store.sweep(100.0, 100.0)
+        assert len(subject.store.strays(10)) == 1
+        subject.pass_time(101.0)
+        subject.store.sweep(100.0, 100.0)
+        assert subject.store.strays(10) == []

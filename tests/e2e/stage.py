@@ -16,6 +16,14 @@ from tests.e2e.processes import Forebay, Place, eventually, place
 from tests.e2e.rows import Row, Rows
 
 
+class Ground(Struct, frozen=True):
+    """What the processes stand on."""
+
+    store: str | None
+    """None: SQLite under home."""
+    queue: str = "store"
+
+
 class Stage(Struct, frozen=True):
     place: Place
     rows: Rows

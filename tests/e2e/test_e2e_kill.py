@@ -6,16 +6,16 @@ import pytest
 
 from tests.e2e.clients import load
 from tests.e2e.kills import kill_in_mid_batch, run_twice
-from tests.e2e.stage import stage
+from tests.e2e.stage import Ground, stage
 
 SEED = 20_261_121
 
 
 @pytest.mark.timeout(180)
-def test_worker_killed_in_mid_batch_twenty_times_under_load(store: str | None) -> None:
-    kills = 20 if store is None else 4
+def test_worker_killed_in_mid_batch_twenty_times_under_load(ground: Ground) -> None:
+    kills = 20 if ground == Ground(None) else 4
     chance = random.Random(SEED)
-    with stage(store) as on:
+    with stage(ground.store, QUEUE=ground.queue) as on:
         api = on.place.start("api").ready()
         with load(lambda: api.url, on.history, pause=0.03, seed=SEED):
             upcoming = on.place.start("worker")

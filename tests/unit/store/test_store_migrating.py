@@ -38,7 +38,7 @@ def db(url: str) -> Iterator[Database]:
 
 
 def migrated_by_a_later_release(db: Database, oldest_code: int) -> None:
-    """What revision 0002 of a later release would do: migrations only add."""
+    """What the next revision, of a later release, would do: migrations only add."""
 
     def work(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE jobs ADD COLUMN shard VARCHAR(16)"))
@@ -47,7 +47,7 @@ def migrated_by_a_later_release(db: Database, oldest_code: int) -> None:
             text("UPDATE store_level SET level = :level, oldest_code = :oldest"),
             {"level": LEVEL + 1, "oldest": oldest_code},
         )
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{LEVEL + 1:04}'"))
 
     db.write(work)
 

@@ -1,0 +1,1 @@
+"""What the queue on Kafka, the stream lane and dead letters on topics share: options, topics, errors in one line."""
