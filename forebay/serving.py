@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from prometheus_client import disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 
 from forebay import wiring
 from forebay.settings import Settings
@@ -51,7 +51,7 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
     serving = wiring.worker_of(settings)
     where = f"pool {settings.pool}: {', '.join(serving.fleet.models) or 'no models'}"
     if settings.metrics_port is not None:
-        port = _serve_metrics(settings, serving)
+        port = serve_metrics(settings, serving.registry)
         where += f"; metrics on http://{settings.host}:{port}/metrics"
     _settle_process()
 
@@ -88,9 +88,10 @@ class _Server(uvicorn.Server):
             self._on_start()
 
 
-def _serve_metrics(settings: Settings, serving: wiring.Serving) -> int:
+def serve_metrics(settings: Settings, registry: CollectorRegistry) -> int:
+    """The port they are served on. Raises CannotServe."""
     try:
-        server, _ = start_http_server(settings.metrics_port or 0, settings.host, serving.registry)
+        server, _ = start_http_server(settings.metrics_port or 0, settings.host, registry)
     except OSError as fault:
         raise CannotServe(f"metrics on {settings.host}:{settings.metrics_port}: {fault.strerror}") from fault
     return int(server.server_port)

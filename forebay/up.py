@@ -166,6 +166,8 @@ class Up:
 
     def _stop_all(self) -> None:
         """The API first, so that nothing new comes in; each drains."""
+        if self._signaled:
+            self._tell("stopping: what runs is finished first, a second signal stops at once")
         for child in self._children:
             if child.process.poll() is None:
                 child.process.terminate()

@@ -30,6 +30,20 @@ class OutputCodec:
             columns = [self._column(spec, outputs) for spec in self._specs]
         except _OFF:
             return [self._one(output) for output in outputs]
+        return self._encoded(columns)  # type: ignore[return-value]  # bytes all
+
+    def encode_batch(self, batch: Mapping[str, np.ndarray], count: int) -> list[bytes] | None:
+        """Stacked outputs of `count` items, by name; None when anything does not fit: `encode_many` then tells."""
+        if len(batch) != len(self._specs):
+            return None
+        try:
+            columns = [self._fitting(spec, batch[spec.name], count) for spec in self._specs]
+        except _OFF:
+            return None
+        return self._encoded(columns)
+
+    def _encoded(self, columns: Sequence[list[Any]]) -> list[bytes]:
+        """One object for each row."""
         if len(columns) == 1:
             name = self._specs[0].name
             return [_encode({name: value}) for value in columns[0]]
@@ -38,10 +52,12 @@ class OutputCodec:
 
     def _column(self, spec: TensorSpec, outputs: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The quick way: raises one of _OFF when any value is off, or is none of the common kinds."""
-        if -1 in spec.shape or spec.dtype == "string" or {*map(len, outputs)} != {len(self._specs)}:
+        if {*map(len, outputs)} != {len(self._specs)}:
             raise ValueError
-        column = np.array([output[spec.name] for output in outputs])
-        if column.shape != (len(outputs), *spec.shape):
+        return self._fitting(spec, np.array([output[spec.name] for output in outputs]), len(outputs))
+
+    def _fitting(self, spec: TensorSpec, column: np.ndarray, count: int) -> list[Any]:
+        if -1 in spec.shape or spec.dtype == "string" or column.shape != (count, *spec.shape):
             raise ValueError
         column = _cast(column, spec)
         if column.dtype.kind == "f" and not np.isfinite(column).all():

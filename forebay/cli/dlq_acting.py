@@ -115,7 +115,7 @@ class _Replaying:
         self._applied += sum(outcome.applied for outcome in chunk)
         for outcome in chunk:
             if self._json:
-                json_line({"id": outcome.id, "replayed": outcome.applied})
+                json_line({"job_id": outcome.id, "replayed": outcome.applied})
             elif outcome.applied:
                 print(f"{outcome.id} replayed")
             else:
@@ -146,7 +146,7 @@ def _discard(store: "Store", tenant: str, found: list[str], json: bool) -> None:
             chunk = found[start : start + replaying.PAGE]
             for id in store.discard(tenant, chunk):
                 dropped += 1
-                json_line({"id": id, "discarded": True}) if json else print(f"{id} discarded")
+                json_line({"job_id": id, "discarded": True}) if json else print(f"{id} discarded")
             advance(len(chunk))
     summary(f"{dropped} of {len(found)} discarded", json)
 
@@ -159,5 +159,5 @@ def _print_missing(store: "Store", chosen: "Chosen", found: Iterable[str], json:
         unknown |= what.unknown
         say(f"{id}: {what.text}")
         if json:
-            json_line({"id": id, "error": what.text})
+            json_line({"job_id": id, "error": what.text})
     return unknown

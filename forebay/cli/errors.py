@@ -49,7 +49,7 @@ def run(app: typer.Typer) -> NoReturn:
         if not isinstance(fault, _expected()):
             raise
         _say(fault)
-        sys.exit(Exit.FAILED)
+        sys.exit(Exit.NOT_FOUND if isinstance(fault, _unknown()) else Exit.FAILED)
     sys.exit(code if isinstance(code, int) else Exit.OK)
 
 
@@ -58,14 +58,21 @@ def _expected() -> tuple[type[Exception], ...]:
     from forebay.serving import CannotServe
     from forebay.settings import BadSettings
     from pipelines.catalog import BadModels, UnknownModel, UnknownVersion
+    from pipelines.kafka.faults import KafkaFault
     from pipelines.ports import InvalidInput
     from pipelines.store.port import StoreAway
     from workers.errors import BadArtifact, RuntimeMissing
 
     return (
         BadSettings, BadModels, UnknownModel, UnknownVersion, BadArtifact, RuntimeMissing, StoreAway, CannotServe,
-        InvalidInput, OSError,
+        InvalidInput, KafkaFault, OSError,
     )  # fmt: skip
+
+
+def _unknown() -> tuple[type[Exception], ...]:
+    from pipelines.catalog import UnknownModel, UnknownVersion
+
+    return (UnknownModel, UnknownVersion)
 
 
 def _say(fault: BaseException) -> None:

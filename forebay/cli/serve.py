@@ -34,7 +34,7 @@ def up(
         "api": ["api", *_options(host=host, port=port, models=models, home=home)],
         "worker": ["worker", *_options(models=models, home=home, metrics_port=metrics_port)],
     }
-    _log()
+    log_to_stderr()
     print(
         f"forebay: starting with models from {settings.models} and files under {settings.home} …",
         file=sys.stderr,
@@ -57,8 +57,8 @@ def api(
     from forebay.settings import load
 
     settings = load(host=host, port=port, models=models, home=home)
-    _log()
-    raise typer.Exit(serve_api(settings, _ready("api", ready_fd)))
+    log_to_stderr()
+    raise typer.Exit(serve_api(settings, tell_ready("api", ready_fd)))
 
 
 def worker(
@@ -73,8 +73,8 @@ def worker(
     from forebay.settings import load
 
     settings = load(pool=pool, models=models, home=home, metrics_port=metrics_port)
-    _log()
-    raise typer.Exit(serve_worker(settings, _ready("worker", ready_fd)))
+    log_to_stderr()
+    raise typer.Exit(serve_worker(settings, tell_ready("worker", ready_fd)))
 
 
 def _options(**given: Any) -> list[str]:
@@ -86,7 +86,7 @@ def _options(**given: Any) -> list[str]:
     ]
 
 
-def _ready(name: str, ready_fd: int | None) -> Callable[[str], None]:
+def tell_ready(name: str, ready_fd: int | None) -> Callable[[str], None]:
     def ready(where: str) -> None:
         if ready_fd is None:
             print(f"forebay {name} is ready: {where}", flush=True)
@@ -103,7 +103,7 @@ def _say_up(settings: "Settings", said: dict[str, str]) -> None:
     print(f"worker: {said['worker']}", flush=True)
 
 
-def _log() -> None:
+def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)

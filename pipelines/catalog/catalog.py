@@ -25,8 +25,8 @@ class Catalog(Struct, frozen=True):
         try:
             folders = sorted(path for path in root.iterdir() if path.name[0] not in "._" and path.is_dir())
         except OSError as fault:
-            text = f"{fault.strerror}; expected a model repository"
-            return cls(root, models, [ModelMistake(str(root), "", text)])
+            text = f"{fault.strerror}; expected a model repository: give --models or FOREBAY_MODELS"
+            return cls(root, models, [ModelMistake(str(root.absolute()), "", text)])
         for folder in folders:
             try:
                 models[folder.name] = read_model(root, folder)

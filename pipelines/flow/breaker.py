@@ -37,6 +37,11 @@ class Breaker:
         circuit = self._circuits.get((model, version))
         return 0.0 if circuit is None else max(0.0, circuit.open_until - self._clock.monotonic())
 
+    def is_wary(self, model: str, version: str) -> bool:
+        """Whether it was opened and nothing was answered since: then one at a time is enough to see."""
+        circuit = self._circuits.get((model, version))
+        return circuit is not None and circuit.trips > 0
+
     def note(self, model: str, version: str, verdicts: Sequence[Verdict]) -> bool:
         """Learn from a run's verdicts; whether this opened it."""
         if any(isinstance(verdict, Done) for verdict in verdicts):

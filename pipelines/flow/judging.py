@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pipelines.flow.isolation import Answer, Failure, Outcome, Unclear, WrongCount
 from pipelines.flow.item import Item
-from pipelines.flow.served import InvalidOutput, Served
+from pipelines.flow.served import HookFailed, InvalidOutput, Served
 from pipelines.ports import InvalidInput, OutOfMemory
 from schemas.jobs import Claim
 from schemas.model_spec import Limits
@@ -31,7 +31,17 @@ class Judge:
             for item, outcome in zip(items, outcomes, strict=True)
         ]
 
-    def failure(self, claim: Claim, limits: Limits, reason: Reason, error: str) -> Verdict:
+    def of(self, fault: Failure | HookFailed | InvalidOutput, claim: Claim, limits: Limits) -> Retry | Dead:
+        """What went wrong with an item that stood alone."""
+        if isinstance(fault, InvalidOutput):
+            return self.failure(claim, limits, Reason.INVALID_OUTPUT, fault.error)
+        if isinstance(fault, HookFailed):
+            return self.failure(claim, limits, Reason.MODEL_ERROR, fault.error)
+        if isinstance(fault.error, InvalidInput):
+            return Dead(Reason.INVALID_INPUT, str(fault.error))
+        return self.failure(claim, limits, _reason(fault.error), describe(fault.error))
+
+    def failure(self, claim: Claim, limits: Limits, reason: Reason, error: str) -> Retry | Dead:
         """A judged failure: another attempt after full-jitter backoff, or the dead letters when attempts are spent."""
         if claim.attempt >= limits.max_attempts:
             return Dead(reason, error)
@@ -42,17 +52,12 @@ class Judge:
         return self._chance.uniform(0.0, min(limits.retry_max_s, limits.retry_base_s * 2.0 ** min(attempt - 1, 62)))
 
     def _finished(self, item: Item, result: bytes | InvalidOutput) -> Verdict:
-        if isinstance(result, bytes):
-            return Done(result)
-        return self.failure(item.claim, item.served.limits, Reason.INVALID_OUTPUT, result.error)
+        return Done(result) if isinstance(result, bytes) else self.of(result, item.claim, item.served.limits)
 
     def _failed(self, item: Item, outcome: Failure | Unclear) -> Verdict:
         if isinstance(outcome, Unclear):
             return Release(suspect=True)
-        error = outcome.error
-        if isinstance(error, InvalidInput):
-            return Dead(Reason.INVALID_INPUT, str(error))
-        return self.failure(item.claim, item.served.limits, _reason(error), describe(error))
+        return self.of(outcome, item.claim, item.served.limits)
 
 
 def crashed(claim: Claim, limits: Limits) -> Dead | None:

@@ -23,19 +23,25 @@ class Column:
         self._spec = spec
         self._dtype = np.dtype(NUMPY[spec.dtype])
         self._float = is_float(spec.dtype)
-        self._fixed = -1 not in spec.shape
+        fixed = -1 not in spec.shape
+        self.columnar = fixed and spec.dtype != "string"
+        """Whether every value has one shape."""
         # Rows of numbers are packed: twice as quick as np.array on lists of lists. Native sizes are what numpy has.
-        packable = self._fixed and len(spec.shape) <= 1 and spec.dtype in PACK and not spec.nan
+        packable = fixed and len(spec.shape) <= 1 and spec.dtype in PACK and not spec.nan
         count = spec.shape[0] if spec.shape else 1
         self._pack = struct.Struct(f"{count}{PACK[spec.dtype]}").pack if packable and count > 0 else None
 
     def many(self, values: list[Any]) -> Iterable[np.ndarray]:
         """One tensor per value, writable. Raises one of OFF when any value is off; `one` then tells which and why."""
+        if self.columnar:
+            return _rows(self.batch(values))
+        return [self._single(value) for value in values]
+
+    def batch(self, values: list[Any]) -> np.ndarray:
+        """One tensor of all, with a batch dimension in front, writable; only when `columnar`. Raises as `many` does."""
         if self._pack is not None:
             return self._packed(values)
-        if self._fixed and self._spec.dtype != "string":
-            return _rows(self._array(values, (len(values), *self._spec.shape)))
-        return [self._single(value) for value in values]
+        return self._array(values, (len(values), *self._spec.shape))
 
     def one(self, value: Any) -> np.ndarray:
         """Raises InvalidInput."""
@@ -45,14 +51,14 @@ class Column:
             return careful(self._spec, value)
         return tensor
 
-    def _packed(self, values: list[Any]) -> Iterable[np.ndarray]:
+    def _packed(self, values: list[Any]) -> np.ndarray:
         assert self._pack is not None
         pack = self._pack
         rows = [pack(*value) for value in values] if self._spec.shape else [pack(value) for value in values]
         packed: np.ndarray = np.frombuffer(bytearray().join(rows), dtype=self._dtype)
         if self._float and not np.isfinite(packed).all():
             raise ValueError
-        return _rows(packed.reshape(len(values), *self._spec.shape))
+        return packed.reshape(len(values), *self._spec.shape)
 
     def _single(self, value: Any) -> np.ndarray:
         if self._spec.dtype == "string":

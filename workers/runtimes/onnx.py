@@ -1,6 +1,6 @@
 """ONNX Runtime: CUDA where it is present, else the CPU."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,20 @@ class OnnxModel:
         return 1.0
 
     def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
+        return split(self._guarded(lambda: stack(inputs, self._pads), len(inputs)), len(inputs))
+
+    def predict_batch(self, batch: Tensors) -> Tensors:
+        return self._guarded(lambda: batch, len(next(iter(batch.values()))))
+
+    def _guarded(self, stacked: Callable[[], Tensors], count: int) -> Tensors:
         try:
-            batch = stack(inputs, self._pads)
+            batch = stacked()
             outputs = self._bound(batch) if self._on_cuda else self._session.run(self._outputs, batch)
         except Exception as fault:
             if isinstance(fault, MemoryError) or any(sign in str(fault).lower() for sign in _NO_MEMORY):
-                raise OutOfMemory(f"{len(inputs)} items did not fit") from fault
+                raise OutOfMemory(f"{count} items did not fit") from fault
             raise
-        return split(dict(zip(self._outputs, outputs, strict=True)), len(inputs))
+        return dict(zip(self._outputs, outputs, strict=True))
 
     def _bound(self, batch: Tensors) -> list[np.ndarray]:
         """I/O binding: inputs go to the device once, outputs come back once."""

@@ -1,7 +1,7 @@
 """PyTorch: `model.py` builds the network, its weights come from safetensors. Nothing is unpickled."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,21 @@ class TorchModel:
         return 1.0
 
     def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
+        return split(self._guarded(lambda: stack(inputs, self._pads), len(inputs)), len(inputs))
+
+    def predict_batch(self, batch: Tensors) -> Tensors:
+        return self._guarded(lambda: batch, len(next(iter(batch.values()))))
+
+    def _guarded(self, stacked: Callable[[], Tensors], count: int) -> Tensors:
         try:
-            batch = stack(inputs, self._pads)
+            batch = stacked()
             with torch.inference_mode():
                 given = {name: torch.from_numpy(tensor).to(self._device) for name, tensor in batch.items()}
-                outputs = self._named(self._module(**given))
+                return self._named(self._module(**given))
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as fault:
             if type(fault) is RuntimeError and not any(sign in str(fault) for sign in _NO_MEMORY):
                 raise
-            raise OutOfMemory(f"{len(inputs)} items did not fit") from fault
-        return split(outputs, len(inputs))
+            raise OutOfMemory(f"{count} items did not fit") from fault
 
     def _named(self, answer: Any) -> dict[str, np.ndarray]:
         if isinstance(answer, torch.Tensor):

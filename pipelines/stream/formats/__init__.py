@@ -1,0 +1,1 @@
+"""How records carry inputs and answers."""
