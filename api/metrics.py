@@ -105,18 +105,18 @@ class StoreDepth(Collector):
         return iter(())
 
     def stalled(self) -> str | None:
-        """One line while jobs wait long and none of their model runs: nobody seems to work."""
+        """One line while jobs wait long and none of their model version runs: nobody seems to serve it."""
         counts = self._fresh(_FRESH_FOR_READINESS) or []
-        running = {count.model for count in counts if count.state is State.RUNNING}
+        running = {(count.model, count.version) for count in counts if count.state is State.RUNNING}
         waiting = [
             (self._clock() - count.oldest_at, count)
             for count in counts
-            if count.state is State.QUEUED and count.model not in running
+            if count.state is State.QUEUED and (count.model, count.version) not in running
         ]
         age, oldest = max(waiting, key=lambda pair: pair[0], default=(0.0, None))
         if oldest is None or age < _STALLED or oldest.model in self._store.paused():
             return None
-        what = f"model {oldest.model}: {oldest.count} jobs queued, the oldest for {age:.0f} s, none running"
+        what = f"{oldest.model} version {oldest.version}: {oldest.count} jobs queued, the oldest for {age:.0f} s, none running"
         return f"{what}; is a worker serving it?"
 
     def _fresh(self, seconds: float) -> list[Counts] | None:

@@ -85,7 +85,7 @@ def unknown_job() -> Problem:
 
 
 def purged() -> Problem:
-    return Problem(410, "purged", "the job ended and its result was removed at the end of its retention")
+    return Problem(410, "purged", "the job was removed: at the end of its retention, or discarded")
 
 
 def store_away(detail: str) -> Problem:

@@ -182,7 +182,7 @@ def show_dead_letters(server: Server) -> list[dict[str, Any]]:
     for column in ("job", "reason", "error"):
         table.add_column(column)
     for letter in letters:
-        table.add_row(letter["id"], letter["reason"], letter["error"])
+        table.add_row(letter["job_id"], letter["reason"], letter["error"])
     console.print(table)
     return sorted(letters, key=lambda letter: letter["error"], reverse=True)
 
@@ -192,9 +192,9 @@ def repair(server: Server, letter: dict[str, Any]) -> bool:
     picture = inputs()[0]
     patch = json.dumps(picture.inputs)
     console.print(f"[bold]$ forebay dlq replay {letter['id']} --patch '{{\"pixels\": […]}}'")
-    console.print(forebay(server, "dlq", "replay", letter["id"], "--patch", patch).strip())
+    console.print(forebay(server, "dlq", "replay", letter["job_id"], "--patch", patch).strip())
     with Client(server.url) as client:
-        result = client.wait(letter["id"], timeout=30)
+        result = client.wait(letter["job_id"], timeout=30)
     if not result.ok:
         console.print(f"still {result.status}: {result.error}")
         return False

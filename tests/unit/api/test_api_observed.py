@@ -62,7 +62,7 @@ def test_jobs_that_wait_while_nothing_of_their_model_runs_are_told() -> None:
     times.now += 90
     told = depth.stalled()
     assert told is not None
-    assert "model m: 3 jobs queued, the oldest for 90 s, none running" in told
+    assert "m version 1: 3 jobs queued, the oldest for 90 s, none running" in told
     store.claim_next(["m"], 1, 30.0)
     times.now += 20
     assert depth.stalled() is None, "one of them runs"

@@ -9,13 +9,14 @@ from cli_driver import Command
 
 from forebay import version
 from forebay.cli import errors
+from schemas.tables import LEVEL
 
 
 def test_upgrade_says_the_level_before_and_after(forebay: Command) -> None:
     place = f"sqlite:///{forebay.home}/forebay.db"
-    assert forebay("db", "upgrade").out == f"store {place}: made, level 1\n"
-    assert forebay("db", "upgrade").out == f"store {place}: at level 1 already\n"
-    assert forebay("db", "upgrade", "--json").records == [{"store": place, "before": 1, "after": 1}]
+    assert forebay("db", "upgrade").out == f"store {place}: made, level {LEVEL}\n"
+    assert forebay("db", "upgrade").out == f"store {place}: at level {LEVEL} already\n"
+    assert forebay("db", "upgrade", "--json").records == [{"store": place, "before": LEVEL, "after": LEVEL}]
 
 
 def test_upgrade_of_a_store_that_is_away(forebay: Command, monkeypatch: pytest.MonkeyPatch) -> None:

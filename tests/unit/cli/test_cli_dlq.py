@@ -20,7 +20,7 @@ def test_list_and_filter(forebay: Command) -> None:
     boom, bang = forebay.failed("boom 100%"), forebay.failed("bang", Reason.TIMEOUT)
 
     def ids(*options: str) -> list[str]:
-        return [record["id"] for record in forebay("dlq", "ls", *options, "--json").records]
+        return [record["job_id"] for record in forebay("dlq", "ls", *options, "--json").records]
 
     assert ids() == [bang, boom]
     assert ids("--limit", "1") == [bang]
@@ -56,7 +56,10 @@ def test_show_has_everything(forebay: Command) -> None:
 def test_show_of_none(forebay: Command) -> None:
     id = forebay.submit()
     said = forebay("dlq", "show", id)
-    assert (said.code, said.err) == (errors.Exit.NOT_FOUND, f"forebay: no dead letter {id}\n")
+    assert (said.code, said.err) == (
+        errors.Exit.NOT_FOUND,
+        f"forebay: {id}: not a dead letter: it is queued, generation 0\n",
+    )
 
 
 class Test_replay:
@@ -80,7 +83,7 @@ class Test_replay:
         forebay("dlq", "replay", done)
         said = forebay("dlq", "replay", done, left, "nope", "--json")
         assert said.code == errors.Exit.NOT_FOUND
-        assert said.records[0] == {"id": left, "replayed": True}
+        assert said.records[0] == {"job_id": left, "replayed": True}
         assert "nope: no such job" in said.err
         assert queued(forebay) == {done, left}
 
@@ -89,9 +92,9 @@ class Test_replay:
         said = forebay("dlq", "replay", "--error", "two", "--version", "2", "--dry-run")
         assert said.out == f"{two} would be replayed on version 2 (model_error)\n1 would be replayed\n"
         assert queued(forebay) == set()
-        assert forebay("dlq", "replay", "--error", "two", "--dry-run", "--json").records[0]["id"] == two
+        assert forebay("dlq", "replay", "--error", "two", "--dry-run", "--json").records[0]["job_id"] == two
         assert forebay("dlq", "replay", "--error", "two", "--version", "2", "--json").records == [
-            {"id": two, "replayed": True}
+            {"job_id": two, "replayed": True}
         ]
         (record,) = forebay("jobs", "ls", "--state", "queued", "--json").records
         assert (record["job_id"], record["version"]) == (two, "2")
@@ -103,7 +106,7 @@ class Test_replay:
         said = forebay("dlq", "replay", "--all", "--patch", '{"pixels": [1]}')
         assert (said.code, said.one_line, said.out) == (errors.Exit.FAILED, True, "")
         assert "inputs.pixels: expected shape [64], got [1]" in said.err
-        assert {record["id"] for record in forebay("dlq", "ls", "--json").records} == ids
+        assert {record["job_id"] for record in forebay("dlq", "ls", "--json").records} == ids
 
     def test_a_patch_from_a_file(self, forebay: Command) -> None:
         id = forebay.failed()
@@ -129,7 +132,7 @@ class Test_replay:
         done = queued(forebay)
         assert 0 < len(done) < 5
         said = forebay("dlq", "replay", "--all", "--json")
-        assert {record["id"] for record in said.records} == ids - done
+        assert {record["job_id"] for record in said.records} == ids - done
         assert [record["generation"] for record in forebay("jobs", "ls", "--json").records] == [1] * 5
 
     @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ class Test_replay:
             (("--all", "--rate", "0"), 2, "expected a number above 0"),
             (("--all", "--rate", "nan"), 2, "expected a number above 0"),
             (("--all", "--reason", "bad_luck"), 2, "--reason"),
-            (("--all", "--version", "9"), 1, "model 'digits' has no version '9'"),
+            (("--all", "--version", "9"), 3, "model 'digits' has no version '9'"),
         ],
     )
     def test_errors_are_one_line(self, forebay: Command, arguments: tuple[str, ...], code: int, message: str) -> None:
@@ -183,8 +186,8 @@ class Test_discard:
         one, two = forebay.failed("one"), forebay.failed("two")
         assert forebay("dlq", "discard").code == errors.Exit.USAGE
         said = forebay("dlq", "discard", "--error", "one", "--yes", "--json")
-        assert said.records == [{"id": one, "discarded": True}]
-        assert [record["id"] for record in forebay("dlq", "ls", "--json").records] == [two]
+        assert said.records == [{"job_id": one, "discarded": True}]
+        assert [record["job_id"] for record in forebay("dlq", "ls", "--json").records] == [two]
 
 
 def _interrupted_after(chunks: int) -> Callable[..., None]:

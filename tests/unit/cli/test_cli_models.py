@@ -96,9 +96,12 @@ class Test_warm:
 
     def test_an_unknown_model(self, forebay: Command) -> None:
         said = forebay("models", "warm", "nope")
-        assert (said.code, said.err) == (errors.Exit.FAILED, "forebay: no model 'nope'; there are: digits\n")
+        assert (said.code, said.err) == (errors.Exit.NOT_FOUND, "forebay: no model 'nope'; there are: digits\n")
 
 
 def test_no_models_at_all(forebay: Command) -> None:
     said = forebay("models", "check", "--models", "nowhere")
-    assert (said.code, said.err) == (1, "forebay: nowhere: No such file or directory; expected a model repository\n")
+    assert said.code == errors.Exit.FAILED
+    assert (
+        "/nowhere: No such file or directory; expected a model repository: give --models or FOREBAY_MODELS" in said.err
+    )

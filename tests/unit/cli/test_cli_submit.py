@@ -104,8 +104,8 @@ def test_long_lines_are_skipped_without_being_held() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("nope", "--input", LINE), 1, "no model 'nope'; there are: digits"),
-        (("digits", "--version", "9", "--input", LINE), 1, "has no version '9'; there are: 1, 2, production"),
+        (("nope", "--input", LINE), 3, "no model 'nope'; there are: digits"),
+        (("digits", "--version", "9", "--input", LINE), 3, "has no version '9'; there are: 1, 2, production"),
         (("digits",), 2, "give either --input or --file"),
         (("digits", "--input", LINE, "--file", "-"), 2, "give either --input or --file"),
         (("digits", "--file", "missing.jsonl"), 1, "missing.jsonl: No such file or directory"),

@@ -13,6 +13,7 @@ from pipelines.store.memory import MemoryStore
 from schemas.model_spec import Batching, Limits, ModelSpec, TensorSpec, VersionSpec
 from workers.metrics import PrometheusObserver
 from workers.runtimes import onnx, torch
+from workers.stream_metrics import StreamMetrics
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 
@@ -63,6 +64,9 @@ def test_metrics_lists_every_metric_and_no_other() -> None:
     PrometheusObserver(of_worker, print)
     depth = StoreDepth(MemoryStore(lambda: 0.0), lambda: 0.0, lambda: 0.0).collect()
     assert first_cells(page["Of the API"]) == {shown(metric) for metric in (*of_api.collect(), *depth)}
+    of_stream = CollectorRegistry()
+    StreamMetrics(of_stream, "m", "1", lambda: 0.0, print)
+    assert first_cells(page["Of a stream worker"]) == {shown(metric) for metric in of_stream.collect()}
     assert first_cells(page["Of a worker"]) == {shown(metric) for metric in of_worker.collect()}
 
 

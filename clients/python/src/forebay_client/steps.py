@@ -176,7 +176,7 @@ class Operations:
         if isinstance(reply, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return ForebayError(f"the request can't be sent: {reply}")
         if isinstance(reply, httpx.TransportError):
-            return Unavailable(f"no answer from the server: {reply!r}")
+            return Unavailable(f"no answer from {_place(reply)}: {reply!r}; is the server running there?")
         if isinstance(reply, httpx.RequestError):
             return ServerError(f"the answer can't be read: {reply!r}")
         return error_of(Problem.read(reply.status_code, _maybe_json(reply)), self._retry_after(reply))
@@ -194,6 +194,15 @@ def _json(reply: httpx.Response) -> Any:
     if not isinstance(body, dict):
         raise ForebayError(f"expected a JSON object in the answer of {reply.request.url}: is this a Forebay server?")
     return body
+
+
+def _place(fault: httpx.RequestError) -> str:
+    """Of a fault that may not know its request."""
+    try:
+        url = fault.request.url
+    except RuntimeError:
+        return "the server"
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _maybe_json(reply: httpx.Response) -> Any:
