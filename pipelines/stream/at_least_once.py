@@ -1,6 +1,6 @@
 """At least once, for brokers without transactions: answers first, offsets after; a crash in between repeats answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -61,6 +61,9 @@ class AtLeastOnceSink:
         self._fault = None
 
     def renew(self) -> None: ...
+
+    def committed(self, partitions: Collection[Partition]) -> None:
+        return None
 
     def close(self) -> None:
         self._producer.purge()

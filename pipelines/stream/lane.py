@@ -69,6 +69,8 @@ class Lane:
         self._records = 0
         self._broken: str | None = None
         """Why the open transaction cannot be committed."""
+        self._behind = False
+        """Whether something is undone and where to go back to is not known yet."""
         self._failures = 0
         self._lag_at = 0.0
         self._watermarks: dict[Partition, float] = {}
@@ -79,6 +81,10 @@ class Lane:
     def step(self) -> int:
         """Read what is there, run it, write it, commit when it is time; how many records. Raises Fenced, KafkaRefused."""
         try:
+            if self._behind:
+                self._sleep(self._plan.longest_pause)
+                self._go_back()
+                return 0
             if self._rests():
                 return 0
             messages = self._source.read(self._chunk(), self._wait())
@@ -90,7 +96,7 @@ class Lane:
                 self._commit()
             return len(messages)
         except (Undone, KafkaAway) as undone:
-            self._go_back(undone)
+            self._give_up(undone)
             return 0
 
     def finish(self) -> None:
@@ -99,10 +105,10 @@ class Lane:
             try:
                 self._commit()
             except (Undone, KafkaAway) as undone:
-                self._go_back(undone)
+                self._give_up(undone)
 
     def drained(self) -> bool:
-        return self._begun is None and self._source.drained()
+        return self._begun is None and not self._behind and self._source.drained()
 
     # --- within a read ---------------------------------------------------------------------------------------------
     def came(self, partitions: Sequence[Partition]) -> None:
@@ -253,19 +259,26 @@ class Lane:
             self._lag_at = now
             self._observer.lag(self._source.lag(), self._watermarks)
 
-    def _go_back(self, undone: Undone | KafkaAway) -> None:
+    def _give_up(self, undone: Undone | KafkaAway) -> None:
         """Nothing since the last commit happened: it is read again, after a pause."""
         self._observer.undone(str(undone))
         self._broken = None
         self._begun = None
+        self._behind = True
         self._sink.abort()
-        self._source.rewind()
         if isinstance(undone, Outdated):
             self._source.rest(FENCE_WAIT_S)
-        with suppress(KafkaAway):  # the next begin tries again
-            self._sink.renew()
         self._failures += 1
         self._sleep(min(self._plan.longest_pause, self._plan.first_pause * 2.0 ** min(self._failures - 1, 10)))
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """To where the last commit really stands: the answer to one may be lost, and the commit not. Until that is known
+        nothing is read."""
+        with suppress(KafkaAway, Undone):
+            self._sink.renew()
+            self._source.rewind(self._sink.committed(self._source.positions.owned))
+            self._behind = False
 
 
 _ANSWERED = (Done(b""),)

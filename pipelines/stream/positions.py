@@ -74,6 +74,12 @@ class Positions:
         """Its next offset by the last commit; None before anything was read."""
         return self._base.get(partition)
 
+    def rebase(self, committed: Mapping[Partition, int]) -> None:
+        """What is really committed: the answer to a commit may have been lost, and the commit not."""
+        for partition, offset in committed.items():
+            if partition in self._base:
+                self._base[partition] = max(offset, self._base[partition])
+
     def undone(self) -> dict[Partition, int]:
         """What was read since the last commit is read again: where from, by partition."""
         again = {partition: base for partition, base in self._base.items() if self._ahead.get(partition, base) != base}

@@ -1,6 +1,6 @@
 """The output side's port: answers, dead letters and offsets, together or not at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import Message
@@ -45,6 +45,10 @@ class Sink(Protocol):
     def renew(self) -> None:
         """After an abort: what may still be open in our name is ended now, so that readers of the output need not wait for
         its time-out. Raises KafkaAway, KafkaRefused; nothing is lost when it does."""
+        ...
+
+    def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, int] | None:
+        """Next offsets by what is committed; None where the group keeps them. Raises Undone while nobody knows."""
         ...
 
     def close(self) -> None: ...

@@ -1,16 +1,17 @@
 """The input side: a consumer of a group, its rebalances, and going back after an abort."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipelines.kafka.errors import error_of, is_fatal, is_fenced, is_refused, one_line
-from pipelines.kafka.faults import Fenced, KafkaRefused
+from pipelines.kafka.faults import Fenced, KafkaAway, KafkaRefused
 from pipelines.stream.positions import Partition, Positions, spans_of
 
 SEEK_PATIENCE_S = 10.0
+COMMITTED_PATIENCE_S = 10.0
 
 
 class Rebalances(Protocol):
@@ -73,8 +74,10 @@ class Source:
         """The group metadata as of now, for `send_offsets_to_transaction`."""
         return self._consumer.consumer_group_metadata()
 
-    def rewind(self) -> None:
-        """Read again what was read since the last commit."""
+    def rewind(self, committed: Mapping[Partition, int] | None = None) -> None:
+        """Read again what was read since the last commit, as the group tells it, or `committed` where offsets are kept
+        elsewhere. Raises KafkaAway; then nothing has moved, and calling again is safe."""
+        self.positions.rebase(self._committed() if committed is None else committed)
         for (topic, number), offset in self.positions.undone().items():
             self._seek(TopicPartition(topic, number, offset))
             self.ended.discard((topic, number))
@@ -109,6 +112,16 @@ class Source:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _committed(self) -> dict[Partition, int]:
+        asked = [TopicPartition(topic, number) for topic, number in self.positions.owned]
+        if not asked:
+            return {}
+        try:
+            found = self._consumer.committed(asked, COMMITTED_PATIENCE_S)
+        except KafkaException as fault:
+            raise KafkaAway(f"kafka: what is committed is unknown: {one_line(fault)}") from fault
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0 and each.error is None}
 
     def _sorted_out(self, got: list[Message]) -> list[Message]:
         """Records of partitions that are ours; the errors among them are dealt with."""

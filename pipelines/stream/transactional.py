@@ -1,7 +1,7 @@
 """Exactly once: outputs, dead letters and consumed offsets in one transaction of a Kafka producer (KIP-447)."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -86,6 +86,9 @@ class TransactionalSink:
     def renew(self) -> None:
         if self._producer is None:
             self._producer = self._made()
+
+    def committed(self, partitions: Collection[Partition]) -> None:
+        return None
 
     def close(self) -> None:
         """What is open is aborted, by this or by who takes the name next."""
