@@ -191,7 +191,7 @@ def repair(server: Server, letter: dict[str, Any]) -> bool:
     """Patch the input of one dead letter, replay it and show its result."""
     picture = inputs()[0]
     patch = json.dumps(picture.inputs)
-    console.print(f"[bold]$ forebay dlq replay {letter['id']} --patch '{{\"pixels\": […]}}'")
+    console.print(f"[bold]$ forebay dlq replay {letter['job_id']} --patch '{{\"pixels\": […]}}'")
     console.print(forebay(server, "dlq", "replay", letter["job_id"], "--patch", patch).strip())
     with Client(server.url) as client:
         result = client.wait(letter["job_id"], timeout=30)
