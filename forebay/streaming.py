@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from prometheus_client import CollectorRegistry
 
 from forebay.serving import serve_metrics
@@ -24,6 +24,7 @@ from pipelines.stream.formats.choosing import Choice, choose
 from pipelines.stream.instance import Instance
 from pipelines.stream.lane import Lane, LanePlan
 from pipelines.stream.options import LARGEST_BATCH, TRANSACTION_MS, consumer_options, producer_options
+from pipelines.stream.postgres import Destination, PostgresSink
 from pipelines.stream.running import Runner
 from pipelines.stream.sinks import Sink
 from pipelines.stream.source import Source
@@ -56,6 +57,8 @@ class StreamPlan(Struct, frozen=True):
     creation: Creation | None = None
     until_drained: bool = False
     formats: Choice = Choice()
+    table: str | None = None
+    """With it, `output` is the URL of a PostgreSQL database; dead letters and offsets go there too."""
 
 
 def serve_stream(settings: Settings, plan: StreamPlan, ready: Callable[[str], None]) -> int:
@@ -63,7 +66,7 @@ def serve_stream(settings: Settings, plan: StreamPlan, ready: Callable[[str], No
     with ExitStack() as stack:
         registry = CollectorRegistry()
         lane, instance = _lane(settings, plan, stack, registry)
-        where = f"{plan.input} → {plan.output} as {instance} of group {plan.group}"
+        where = f"{plan.input} → {plan.table or plan.output} as {instance} of group {plan.group}"
         if settings.metrics_port is not None:
             port = serve_metrics(settings, registry)
             where += f"; metrics on http://{settings.host}:{port}/metrics"
@@ -83,11 +86,18 @@ def serve_stream(settings: Settings, plan: StreamPlan, ready: Callable[[str], No
 def _lane(settings: Settings, plan: StreamPlan, stack: ExitStack, registry: CollectorRegistry) -> tuple[Lane, str]:
     version = open_catalog(settings).resolve(plan.model, plan.version)
     ensure(plan.kafka, [plan.input], plan.creation)
-    ensure(plan.kafka, [plan.output, plan.dead_letters], plan.creation)
-    largest = largest_records(plan.kafka, [plan.output, plan.dead_letters])
+    topics = [] if plan.table is not None else [plan.output, plan.dead_letters]
+    ensure(plan.kafka, topics, plan.creation)
+    largest = largest_records(plan.kafka, topics)
     served = load(version, settings.device)
     warm(served, version)
-    chosen = choose(plan.formats, version.spec, served.version, plan.output, time.monotonic)
+    chosen = choose(
+        structs.replace(plan.formats, bare=plan.table is not None),
+        version.spec,
+        served.version,
+        plan.output,
+        time.monotonic,
+    )
     served = served.reading(chosen.inputs)
     instance = stack.enter_context(Instance.take(_folder(settings.home, plan.group), plan.instance))
     chunk = served.batching.max_batch_size
@@ -119,6 +129,11 @@ def _lane(settings: Settings, plan: StreamPlan, stack: ExitStack, registry: Coll
 
 
 def _sink(plan: StreamPlan, instance: str, source: Source, writer: Writer, largest_batch: int) -> Sink:
+    if plan.table is not None:
+        to = Destination(plan.output, plan.table, plan.group, writer.target.model, writer.target.version)
+        table = PostgresSink(to)
+        table.start(create=plan.creation is not None)
+        return table
     if not plan.exactly_once:
         options = producer_options(plan.kafka, None, largest_batch)
         return AtLeastOnceSink(partial(producer, options), writer, source.commit, CALL_PATIENCE_S)

@@ -22,7 +22,9 @@ _REGISTRY = "schema.registry."
 def stream(
     model: Annotated[str, typer.Option(help="The model to run.")],
     input: Annotated[str, typer.Option(help="Topic to read.")],
-    output: Annotated[str | None, typer.Option(help="Topic of the answers.", show_default="<input>.out")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Topic of the answers, or postgresql://…#table.", show_default="<input>.out")
+    ] = None,
     dlq: Annotated[str | None, typer.Option(help="Topic of the dead letters.", show_default="<input>.dlq")] = None,
     version: Annotated[str | None, typer.Option(help="Number or alias.")] = None,
     group: Annotated[str | None, typer.Option(help="Consumer group.", show_default="forebay.<model>.<input>")] = None,
@@ -82,13 +84,15 @@ def stream(
         passthrough=None if passthrough is None else tuple(filter(None, map(str.strip, passthrough.split(",")))),
     )
     kafka = Kafka(kafka.bootstrap, {name: value for name, value in kafka.options.items() if not _ours(name)})
+    target, table = _table_of(output)
     log_to_stderr()
     plan = StreamPlan(
         kafka=kafka,
         model=model,
         version=version,
         input=input,
-        output=output or f"{input}.out",
+        output=target or f"{input}.out",
+        table=table,
         dead_letters=dlq or f"{input}.dlq",
         group=group or f"forebay.{model}.{input}",
         instance=instance,
@@ -104,6 +108,16 @@ def stream(
 
 def _ours(option: str) -> bool:
     return option.startswith(_REGISTRY)
+
+
+def _table_of(output: str | None) -> tuple[str | None, str | None]:
+    """A topic, or a database's URL and its table."""
+    if output is None or "://" not in output:
+        return output, None
+    url, _, table = output.partition("#")
+    if not url.startswith(("postgresql://", "postgres://")) or not table:
+        raise CommandError("--output: expected a topic, or postgresql://user:password@host/database#table", Exit.USAGE)
+    return url, table
 
 
 def cluster(settings: "Settings", bootstrap: str | None) -> "Kafka":

@@ -16,8 +16,10 @@ OVERHEAD = 256
 def largest_records(kafka: Kafka, topics: Iterable[str]) -> dict[str, int]:
     """Bytes of value, key and headers together that each topic takes (max.message.bytes). A topic whose settings may not
     be seen is missing."""
+    if not (wanted := list(dict.fromkeys(topics))):
+        return {}
     client = admin(kafka)
-    asked = client.describe_configs([ConfigResource(ResourceType.TOPIC, topic) for topic in dict.fromkeys(topics)])
+    asked = client.describe_configs([ConfigResource(ResourceType.TOPIC, topic) for topic in wanted])
     found = {}
     for resource, future in asked.items():
         try:

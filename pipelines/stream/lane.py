@@ -1,7 +1,7 @@
 """The lane itself: read, run, write; commit every interval. One thread, one step at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from confluent_kafka import Message
@@ -111,8 +111,13 @@ class Lane:
         return self._begun is None and not self._behind and self._source.drained()
 
     # --- within a read ---------------------------------------------------------------------------------------------
-    def came(self, partitions: Sequence[Partition]) -> None:
+    def came(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         self._starts.came(partitions)
+        try:
+            return self._sink.committed(partitions) or {}
+        except Undone as undone:  # then it is known before anything is committed
+            self._broken = str(undone)
+            return {}
 
     def before_leaving(self) -> None:
         if self._begun is None:

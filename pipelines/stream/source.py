@@ -17,8 +17,9 @@ COMMITTED_PATIENCE_S = 10.0
 class Rebalances(Protocol):
     """Told from within `read`, before the partitions go."""
 
-    def came(self, partitions: Sequence[Partition]) -> None:
-        """They are ours from now on. Must not raise."""
+    def came(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """They are ours from now on. Answers where to start, for those whose offsets are kept elsewhere than in the group.
+        Must not raise."""
         ...
 
     def before_leaving(self) -> None:
@@ -43,8 +44,10 @@ class Source:
 
     def subscribe(self, listener: Rebalances) -> None:
         def assigned(_: Any, partitions: list[TopicPartition]) -> None:
-            listener.came(_names(partitions))
+            starts = listener.came(_names(partitions))
             self.positions.assigned(_names(partitions))
+            if starts:
+                self._consumer.incremental_assign([_starting(each, starts) for each in partitions])
             self._tell(f"partitions assigned: {_shown(partitions)}")
 
         def revoked(_: Any, partitions: list[TopicPartition]) -> None:
@@ -168,6 +171,11 @@ class Source:
                 if time.monotonic() > until or not error_of(fault).code() == KafkaError._STATE:
                     raise
                 time.sleep(0.05)
+
+
+def _starting(partition: TopicPartition, starts: Mapping[Partition, int]) -> TopicPartition:
+    at = starts.get((partition.topic, partition.partition))
+    return partition if at is None else TopicPartition(partition.topic, partition.partition, at)
 
 
 def _names(partitions: Sequence[TopicPartition]) -> list[Partition]:

@@ -32,14 +32,14 @@ class Writer:
         self, target: Target, now: Callable[[], float], headers: Callable[[Message], Headers] = headers_of
     ) -> None:
         """`headers`: of the answer to a record that has headers, ours not among them."""
-        self._target = target
+        self.target = target
         self._headers = target.headers
         self._names = {name for name, _ in target.headers}
         self._now = now
         self._carried = headers
 
     def write(self, producer: Producer, messages: Sequence[Message], values: Sequence[bytes]) -> None:
-        topic, ours, names, produce = self._target.output, self._headers, self._names, producer.produce
+        topic, ours, names, produce = self.target.output, self._headers, self._names, producer.produce
         done = 0
         while done < len(messages):
             try:
@@ -57,20 +57,20 @@ class Writer:
     def bury(self, producer: Producer, letters: Sequence[Buried]) -> None:
         failed_at = self._now()
         for letter in letters:
-            headers = dead_headers(letter, self._target.model, self._target.version, failed_at)
+            headers = dead_headers(letter, self.target.model, self.target.version, failed_at)
             value = letter.message.value()
             if self._is_too_large(letter.message, headers):
                 # Better known by its place than not at all: the partition must move on.
-                headers = dead_headers(letter, self._target.model, self._target.version, failed_at, left_behind=True)
+                headers = dead_headers(letter, self.target.model, self.target.version, failed_at, left_behind=True)
                 value = None
             self._bury_one(producer, letter.message, value, headers)
 
     def _is_too_large(self, message: Message, headers: Headers) -> bool:
-        largest = self._target.largest_dead_letter
+        largest = self.target.largest_dead_letter
         return largest is not None and size_of(message, headers) > largest
 
     def _bury_one(self, producer: Producer, message: Message, value: bytes | None, headers: Headers) -> None:
-        topic = self._target.dead_letters
+        topic = self.target.dead_letters
         while True:
             try:
                 producer.produce(topic, value, message.key(), timestamp=timestamp_of(message), headers=headers)
