@@ -33,6 +33,7 @@ class StartsGroup:
 
     def read(self, partitions: Sequence[Partition]) -> list[Range]:
         """What was started of these and may not be answered."""
+        self._noted_at = float("-inf")
         try:
             found = self._consumer.committed([TopicPartition(*each) for each in partitions], PATIENCE_S)
         except KafkaException as fault:
@@ -41,10 +42,12 @@ class StartsGroup:
         return [Range(each.topic, each.partition, *kept) for each in found for kept in _decoded(each.metadata)]
 
     def note(self, ranges: Sequence[Range], surely: bool) -> None:
-        """Write these down: at once and confirmed when `surely`, else by and by, a few times a second."""
+        """Write these down: at once and confirmed when `surely` and after partitions came, else by and by, a few times a
+        second. A process that crashes in its first batch, again and again, must have told."""
         now = self._monotonic()
         if not ranges or (not surely and now - self._noted_at < EVERY_S):
             return
+        surely = surely or self._noted_at == float("-inf")
         self._noted_at = now
         try:
             if surely:
