@@ -36,7 +36,7 @@ def serve_api(settings: Settings, ready: Ready) -> int:
         timeout_graceful_shutdown=int(settings.grace) or 1, timeout_keep_alive=75, server_header=False,
     )  # fmt: skip
     server = _Server(config, lambda: ready(_url(listening, settings.host)), built.app.drain)
-    _settle_process()
+    settle_process()
     sweeping.start()
     try:
         server.run(sockets=[listening])
@@ -53,7 +53,7 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
     if settings.metrics_port is not None:
         port = serve_metrics(settings, serving.registry)
         where += f"; metrics on http://{settings.host}:{port}/metrics"
-    _settle_process()
+    settle_process()
 
     def serve() -> int:
         ready(where)
@@ -121,7 +121,7 @@ def _url(listening: socket.socket, host: str) -> str:
     return f"http://{shown}:{listening.getsockname()[1]}"
 
 
-def _settle_process() -> None:
+def settle_process() -> None:
     """What start-up made stays: the collector need not walk it again, nor run every 700 objects. And of each metric its
     values are shown, not also the time of its making."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 from prometheus_client import CollectorRegistry
 
-from forebay.serving import serve_metrics
+from forebay.serving import serve_metrics, settle_process
 from forebay.settings import Settings
 from forebay.signals import run_until_signal
 from forebay.stores import open_catalog
@@ -73,6 +73,7 @@ def serve_stream(settings: Settings, plan: StreamPlan, ready: Callable[[str], No
         stopping: list[bool] = []
 
         def serve() -> int:
+            settle_process()
             lane.open()
             ready(where)
             while not stopping and not (plan.until_drained and lane.drained()):
