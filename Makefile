@@ -46,6 +46,10 @@ bench-api: $(VENV)/.bench-stamp ## Figures of the API, and of peers: durable sub
 bench-path: $(VENV)/.bench-stamp ## Figures of the path itself: items per second, cost by backlog
 	$(BIN)/python -m loadtest.bench_path
 
+.PHONY: bench-stream
+bench-stream: $(VENV)/.bench-stamp ## Figures of the stream lane beside a loop by hand, Quix Streams, Faust; memory, latency
+	$(BIN)/python -m loadtest.bench_stream
+
 .PHONY: services
 services: $(VENV)/.test-stamp ## Run a PostgreSQL and a Kafka until Ctrl-C and print their addresses
 	$(BIN)/python -m tests.services
