@@ -23,6 +23,7 @@ from tests.services.require import require
 WITHIN = 30.0
 STARTER = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background has it ignored
 from tests.services.kafka import Kafka
 kafka = Kafka.start()
 print(kafka.pid, kafka.folder, flush=True)
