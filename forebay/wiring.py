@@ -11,7 +11,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from forebay import version
-from forebay.settings import Settings
+from forebay.settings import BadSettings, Settings
 from forebay.stores import notices_of, open_catalog, store_of
 from pipelines.catalog import Catalog
 from pipelines.clock import SystemClock
@@ -83,6 +83,9 @@ def worker_of(settings: Settings) -> Serving:
     """Loads and warms every model of the pool: slow. Raises BadModels, BadArtifact, StoreAway."""
     catalog = open_catalog(settings)
     fleet = load_fleet(catalog.in_pool(settings.pool), settings.device, log.warning)
+    if not fleet.models:
+        pools = ", ".join(sorted({spec.pool for spec in catalog.specs()})) or "none"
+        raise BadSettings(f"pool {settings.pool}: no model of it can run here; there are models of: {pools}")
     with ExitStack() as stack:
         store = store_of(settings)
         stack.callback(store.close)

@@ -70,7 +70,10 @@ def crashed(claim: Claim, limits: Limits) -> Dead | None:
 
 def describe(error: BaseException) -> str:
     """One line: what was raised, and where in the model's code."""
-    text = " ".join(str(error).split()) or "no message"
+    try:
+        text = " ".join(str(error).split()) or "no message"
+    except Exception:  # noqa: BLE001  # an exception of the model's own, whose text raises: it is the model's error all the same
+        text = "its message cannot be read"
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

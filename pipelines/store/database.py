@@ -109,7 +109,9 @@ def is_away(fault: BaseException) -> bool:
     if not isinstance(fault, DBAPIError):
         return False
     if isinstance(fault.orig, sqlite3.OperationalError):
-        return any(word in str(fault.orig) for word in ("full", "readonly", "disk I/O", "unable to open"))
+        return any(
+            word in str(fault.orig) for word in ("full", "readonly", "disk I/O", "unable to open", "no such table")
+        )
     if isinstance(fault.orig, sqlite3.DatabaseError):
         return any(word in str(fault.orig) for word in ("malformed", "not a database"))
     return str(getattr(fault.orig, "sqlstate", None) or "").startswith(_AWAY)

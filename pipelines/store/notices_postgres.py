@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import psycopg
 from sqlalchemy import URL
 
+from pipelines.store.keepalive import KEEPALIVE
 from pipelines.store.notices import OnEnded, OnWork
 
 _WORK = "forebay_work"
@@ -82,4 +83,6 @@ class PostgresNotices:
             stopping.wait(_RECONNECT_S)
 
     def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(self._conninfo, autocommit=True, connect_timeout=5, application_name="forebay")
+        return psycopg.connect(
+            self._conninfo, autocommit=True, connect_timeout=5, application_name="forebay", **KEEPALIVE
+        )

@@ -8,6 +8,7 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from pipelines.store.database import DIALECTS, Database, sqlite_engine_events
+from pipelines.store.keepalive import KEEPALIVE
 from pipelines.store.migrating import check_level, upgrade, upgrade_if_empty
 from pipelines.store.port import StoreAway
 from pipelines.store.sql import SqlStore
@@ -75,5 +76,5 @@ def _sqlite(url: URL) -> Engine:
 
 def _postgres(url: URL) -> Engine:
     limits = f"-c statement_timeout={STATEMENT_MS} -c idle_in_transaction_session_timeout={IDLE_MS}"
-    arguments = {"connect_timeout": 5, "application_name": "forebay", "options": limits}
+    arguments = {"connect_timeout": 5, "application_name": "forebay", "options": limits, **KEEPALIVE}
     return create_engine(url, pool_size=8, max_overflow=8, pool_timeout=5, pool_pre_ping=False, connect_args=arguments)

@@ -116,3 +116,11 @@ def test_an_error_is_described_in_one_line_with_its_place() -> None:
         text = describe(raised)
     assert text.startswith("ValueError: first second third (test_flow_judging.py:")
     assert describe(ValueError()) == "ValueError: no message"
+
+
+def test_an_error_whose_text_raises_is_described_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    assert "Mute: its message cannot be read" in describe(Mute())

@@ -29,7 +29,23 @@ def test_any_text_is_refused_or_read(cursor: str) -> None:
     assert told == "cursor: not one that a listing gave out"
 
 
-@pytest.mark.parametrize("parts", [[], [1], [1, 2, 3], ["1", 2], [None, 1], {"a": 1}, 7, [1.5, 2.5], [True, 1]])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [1],
+        [1, 2, 3],
+        ["1", 2],
+        [None, 1],
+        {"a": 1},
+        7,
+        [1.5, 2.5],
+        [True, 1],
+        [1.0, 2**63],
+        [1.0, -(2**63)],
+        [1e300, 1],
+    ],
+)
 def test_another_listings_cursor_is_refused(parts: Any) -> None:
     cursor = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
     with pytest.raises(ValueError, match="cursor"):
