@@ -14,12 +14,13 @@ from api.admission import Admission
 from api.backlog import Backlog
 from api.calls import Calls
 from api.deps import Deps
+from api.depth import Stalled, StoreDepth
 from api.documentation import Documentation
 from api.front import Front
 from api.hot import Hot
 from api.ids import Ids
 from api.keys import Keys
-from api.metrics import Metrics, StoreDepth
+from api.metrics import Metrics
 from api.polling import Polling
 from api.reader import Reader, reader
 from api.scribe import Scribe, scribe
@@ -114,8 +115,8 @@ def _frame(deps: Deps, engine: Engine) -> FastAPI:
     faults.install(app)
     app.include_router(browsing.routes(deps.store, deps.notices, engine.calls))
     blocking, degrading = _checks(deps, engine)
-    depth = StoreDepth(deps.store, deps.clock, time.monotonic)  # with counts of its own: probes and scrapes come apart
-    app.include_router(health.routes(deps.store, engine.calls, deps.registry, blocking, degrading, depth.stalled))
+    stalled = Stalled(deps.store, deps.clock, time.monotonic)
+    app.include_router(health.routes(deps.store, engine.calls, deps.registry, blocking, degrading, stalled))
     document = Documentation(app, [model.spec for model in deps.catalog.models.values()], bool(deps.keys))
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
     return app

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from api.calls import Calls
 from api.problems import Problem, overloaded
 from pipelines.store.port import Store
-from schemas.states import State
 
 _FRESH = 1.0
-"""Seconds that a count serves."""
+"""Seconds that a count serves while there is room."""
+_FRESH_WHEN_FULL = 0.1
+"""Workers may have made room since: whoever is refused is refused on a count this young."""
+_STALE = 5.0
+"""Seconds after which a count is no reason to refuse: the store was too slow to count again."""
+_FULL = 0.8
 
 
 class Backlog:
@@ -20,28 +24,36 @@ class Backlog:
         self._calls = calls
         self._most = most
         self._monotonic = monotonic
-        self._queued = 0
-        self._read_at = float("-inf")
+        self._counted = 0
+        self._added = 0
+        """Since the reading of the count began."""
+        self._counted_at = float("-inf")
+        self._tried_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
     def check(self) -> None:
-        """Raises 429 while more than the limit is queued."""
+        """Raises 429 while the limit is queued or running."""
         if self._most is None:
             return
-        if self._reading is None and self._monotonic() - self._read_at >= _FRESH:
-            self._reading = asyncio.ensure_future(self._read())
-        if self._queued >= self._most:
-            raise overloaded(f"{self._queued} jobs are queued, the limit is {self._most}: try again later")
+        now = self._monotonic()
+        open_rows = self._counted + self._added
+        fresh = _FRESH if open_rows < _FULL * self._most else _FRESH_WHEN_FULL
+        if self._reading is None and now - self._tried_at >= fresh:
+            self._tried_at = now
+            self._reading = asyncio.ensure_future(self._read(self._most))
+        if open_rows >= self._most and now - self._counted_at < _STALE:
+            raise overloaded(f"the queue holds its limit of {self._most} jobs: try again later")
 
     def add(self, rows: int) -> None:
-        self._queued += rows
+        self._added += rows
 
-    async def _read(self) -> None:
+    async def _read(self, most: int) -> None:
+        before = self._added
         try:
-            counts = await self._calls(self._store.counts)
-            self._queued = sum(count.count for count in counts if count.state is State.QUEUED)
+            self._counted = await self._calls(lambda: self._store.backlog(most))
+            self._added -= before
+            self._counted_at = self._monotonic()
         except Problem:
             pass  # the store is away: the submission will say so
         finally:
-            self._read_at = self._monotonic()
             self._reading = None

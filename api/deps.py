@@ -27,8 +27,8 @@ class Limits:
     polls: int = 10_000
     """Long polls held by this process; those beyond are answered at once."""
     queued: int | None = None
-    """Rows queued in the store (429); None: no limit."""
-    answer_within: float = 1.8
+    """Rows queued or running in the store (429); None: no limit."""
+    answer_within: float = 1.6
     """Seconds until a request that waits for the store is answered 503."""
     inline_bytes: int = 64 << 10
     """Bodies up to this are decoded on the event loop, larger ones in a thread."""

@@ -63,7 +63,7 @@ class Group(Generic[T, R]):
         most: int = 1024,
         backlog: int = 10_000,
         backlog_bytes: int = 256 << 20,
-        answer_within: float = 1.8,
+        answer_within: float = 1.6,
     ) -> None:
         self._name = name
         self._work = work

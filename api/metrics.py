@@ -1,22 +1,11 @@
-"""GET /metrics: what the API counts, and the depth of the queue as the store knows it."""
+"""What the API counts, for GET /metrics."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from pipelines.store.port import Counts, Store, StoreAway
 from schemas.jobs import Accepted, Submission, SubmitOutcome
-from schemas.states import OPEN, State
 
-_FRESH = 5.0
-"""Seconds that the counts of one scrape serve the next."""
-_FRESH_FOR_READINESS = 15.0
-"""Probes come often, and counting a long backlog takes a moment."""
-_STALLED = 60.0
-"""Seconds that a job waits before readiness tells that nothing of its model runs."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
@@ -68,63 +57,3 @@ def _outcome(outcome: SubmitOutcome) -> str:
     if isinstance(outcome, Accepted):
         return "accepted" if outcome.created else "replayed"
     return "conflict"
-
-
-class StoreDepth(Collector):
-    """Gauges computed when they are scraped. Called by the threads that scrape."""
-
-    def __init__(self, store: Store, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
-        self._store = store
-        self._clock = clock
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._read_at = float("-inf")
-        self._counts: list[Counts] | None = None
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        counts = self._fresh(_FRESH)
-        up = GaugeMetricFamily("forebay_store_up", "Whether the store answers")
-        up.add_metric([], 0.0 if counts is None else 1.0)
-        yield up
-        jobs = GaugeMetricFamily("forebay_jobs", "Rows in the store", labels=["model", "version", "state"])
-        oldest = GaugeMetricFamily(
-            "forebay_oldest_open_seconds",
-            "Age of the oldest job that is queued or running",
-            labels=["model", "version", "state"],
-        )
-        for count in counts or ():
-            labels = [count.model, count.version, str(State(count.state))]
-            jobs.add_metric(labels, count.count)
-            if count.state in OPEN:
-                oldest.add_metric(labels, max(0.0, self._clock() - count.oldest_at))
-        yield jobs
-        yield oldest
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Empty: registering must not ask the store."""
-        return iter(())
-
-    def stalled(self) -> str | None:
-        """One line while jobs wait long and none of their model version runs: nobody seems to serve it."""
-        counts = self._fresh(_FRESH_FOR_READINESS) or []
-        running = {(count.model, count.version) for count in counts if count.state is State.RUNNING}
-        waiting = [
-            (self._clock() - count.oldest_at, count)
-            for count in counts
-            if count.state is State.QUEUED and (count.model, count.version) not in running
-        ]
-        age, oldest = max(waiting, key=lambda pair: pair[0], default=(0.0, None))
-        if oldest is None or age < _STALLED or oldest.model in self._store.paused():
-            return None
-        what = f"{oldest.model} version {oldest.version}: {oldest.count} jobs queued, the oldest for {age:.0f} s, none running"
-        return f"{what}; is a worker serving it?"
-
-    def _fresh(self, seconds: float) -> list[Counts] | None:
-        with self._lock:
-            if self._monotonic() - self._read_at >= seconds:
-                try:
-                    self._counts = self._store.counts()
-                except StoreAway:
-                    self._counts = None
-                self._read_at = self._monotonic()
-            return self._counts

@@ -75,7 +75,9 @@ class Settings(BaseSettings):
         None, ge=1, description="jobs a worker holds at once; default: four of the largest batch"
     )
     credit_bytes: int = Field(256 << 20, ge=1 << 20, description="bytes of input a worker holds at once")
-    max_queued: int | None = Field(None, ge=1, description="queued jobs beyond which submitting answers 429")
+    max_queued: int | None = Field(
+        None, ge=1, description="open jobs (queued or running) beyond which submitting answers 429"
+    )
     max_body: int = Field(8 << 20, ge=1 << 10, description="bytes of a request's body")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="port of a worker's /metrics on `host`; unset: none"

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from pipelines.ports import Delivery
-from schemas.verdicts import Verdict
+from schemas.verdicts import Done, Verdict
 
 MOST = 4096
+MOST_BYTES = 16 << 20
+"""Of results in one transaction: a statement with hundreds of megabytes would miss its time-out again and again."""
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -36,8 +38,16 @@ class Outbox:
             self._changed.notify_all()
 
     def take(self) -> list[Entry]:
+        """The oldest, as many as fit into one transaction, but at least one."""
+        taken: list[Entry] = []
+        size = 0
         with self._changed:
-            return [self._entries.popleft() for _ in range(min(MOST, len(self._entries)))]
+            while self._entries and len(taken) < MOST:
+                size += _size(self._entries[0].verdict)
+                if taken and size > MOST_BYTES:
+                    break
+                taken.append(self._entries.popleft())
+        return taken
 
     def done(self, count: int) -> None:
         with self._changed:
@@ -60,3 +70,7 @@ class Outbox:
     def wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def _size(verdict: Verdict) -> int:
+    return len(verdict.result) if isinstance(verdict, Done) else 0

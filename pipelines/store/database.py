@@ -22,13 +22,22 @@ _AWAY = ("53", "58", "25006")
 
 
 class Database:
-    def __init__(self, engine: Engine, dialect: Dialect, patience: float = 10.0, skew: float = 0.0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        dialect: Dialect,
+        patience: float = 10.0,
+        skew: float = 0.0,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
         self.engine = engine
         self.dialect = dialect
         self.patience = patience
         """Seconds that a transaction is tried again while the database is away; must lie inside the lease."""
         self.skew = skew
         """Seconds added to the database's clock: tests move time instead of sleeping."""
+        self._guard = guard
+        """Called before every transaction; raises StoreAway while there must be none."""
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction, again on passing faults. `work` must be safe to repeat."""
@@ -57,10 +66,12 @@ class Database:
         self.engine.dispose()
 
     def _write_once(self, work: Callable[[Connection], T]) -> T:
+        self._guard()
         with self.engine.begin() as connection:
             return work(connection)
 
     def _read_once(self, work: Callable[[Connection], T]) -> T:
+        self._guard()
         with self.engine.connect() as connection:
             return work(connection.execution_options(**_READING[self.dialect.name]))
 

@@ -109,12 +109,18 @@ class MemoryStore:
                     row.state, row.finished_at = State.CANCELED, self._now()
             return self.read(tenant, ids)
 
-    def counts(self) -> list[Counts]:
+    def counts(self, open_only: bool = False) -> list[Counts]:
         groups: dict[tuple[str, str, State], list[Row]] = {}
         with self._lock:
             for row in self.rows.values():
+                if open_only and row.state not in OPEN:
+                    continue
                 groups.setdefault((row.given.model, row.version, row.state), []).append(row)
             return [Counts(*key, len(rows), min(row.submitted_at for row in rows)) for key, rows in groups.items()]
+
+    def backlog(self, most: int) -> int:
+        with self._lock:
+            return min(most, sum(row.state in OPEN for row in self.rows.values()))
 
     # --- the working side ---
 

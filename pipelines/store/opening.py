@@ -1,5 +1,6 @@
 """From a URL to an open store: engines with the right pragmas, pools and time-outs."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from pipelines.store.database import DIALECTS, Database, sqlite_engine_events
 from pipelines.store.keepalive import KEEPALIVE
 from pipelines.store.migrating import check_level, upgrade, upgrade_if_empty
 from pipelines.store.port import StoreAway
+from pipelines.store.same_file import SameFile
 from pipelines.store.sql import SqlStore
 
 Migrate = Literal["always", "empty", "never"]
@@ -45,8 +47,10 @@ def open_store(
 def open_database(url: str, *, patience: float = 10.0, skew: float = 0.0) -> Database:
     parsed = parse(url)
     name = parsed.get_backend_name()
-    engine = _sqlite(parsed) if name == "sqlite" else _postgres(parsed)
-    return Database(engine, DIALECTS[name], patience=patience, skew=skew)
+    if name == "sqlite":
+        guard = SameFile(os.path.abspath(str(parsed.database)))
+        return Database(_sqlite(parsed), DIALECTS[name], patience=patience, skew=skew, guard=guard)
+    return Database(_postgres(parsed), DIALECTS[name], patience=patience, skew=skew)
 
 
 def parse(url: str) -> URL:

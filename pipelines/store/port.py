@@ -70,8 +70,13 @@ class Store(Protocol):
         """Cancel what is queued or running; the state that each ended in (a finished job stays as it is)."""
         ...
 
-    def counts(self) -> list[Counts]:
-        """Rows by model, version and state."""
+    def counts(self, open_only: bool = False) -> list[Counts]:
+        """Rows by model, version and state: of all rows, which takes seconds where there are millions, or of those that
+        are queued or running."""
+        ...
+
+    def backlog(self, most: int) -> int:
+        """How many rows are queued or running, counted up to `most`: cheap however many rows there are."""
         ...
 
     # --- the working side --------------------------------------------------------------------------------------

@@ -199,6 +199,24 @@ class TestRead:
         counts = {(count.model, count.state): count.count for count in subject.store.counts()}
         assert counts == {("m", State.QUEUED): 2, ("m", State.RUNNING): 1}
 
+    def test_what_is_finished_counts_only_when_all_are_counted(self, subject: Subject) -> None:
+        subject.submit(3)
+        claims = subject.claim(2)
+        subject.store.record([(claims[0], Done(b"1"))])
+        assert {count.state: count.count for count in subject.store.counts(open_only=True)} == {
+            State.QUEUED: 1,
+            State.RUNNING: 1,
+        }
+        assert {count.state: count.count for count in subject.store.counts()}[State.SUCCEEDED] == 1
+
+    def test_the_backlog_is_what_is_open_up_to_a_limit(self, subject: Subject) -> None:
+        assert subject.store.backlog(10) == 0
+        subject.submit(4)
+        (claim, _) = subject.claim(2)
+        subject.store.record([(claim, Done(b"1"))])
+        assert subject.store.backlog(10) == 3
+        assert subject.store.backlog(2) == 2
+
 
 class TestClaim:
     def test_a_claim_carries_the_row(self, subject: Subject) -> None:

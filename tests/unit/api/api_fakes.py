@@ -53,6 +53,7 @@ class FakeStore:
         self.groups: list[int] = []
         self.reads: list[int] = []
         self.stamped: list[str] = []
+        self.backlogs = 0
         self.away = False
         self.hold = threading.Event()
         self.hold.set()
@@ -124,7 +125,12 @@ class FakeStore:
         more = start + limit < len(rows)
         return Page(rows[start : start + limit], str(start + limit) if more else None)
 
-    def counts(self) -> list[Counts]:
+    def backlog(self, most: int) -> int:
+        self._enter()
+        self.backlogs += 1
+        return min(most, sum(view.state in OPEN for view in self.rows.values()))
+
+    def counts(self, open_only: bool = False) -> list[Counts]:
         if self.away:
             raise StoreAway("store fake: refused: start it")
         queued = [v for v in self.rows.values() if v.state is State.QUEUED]

@@ -2,7 +2,7 @@
 
 from api_driver import BODY, Api
 
-from api.metrics import StoreDepth
+from api.depth import Stalled
 from pipelines.store.memory import MemoryStore
 from schemas.jobs import Submission
 
@@ -56,16 +56,16 @@ def test_jobs_that_wait_while_nothing_of_their_model_runs_are_told() -> None:
     """The dashboard must not be green while every worker is gone."""
     times = Times()
     store = MemoryStore(times)
-    depth = StoreDepth(store, times, times)
+    stalled = Stalled(store, times, times)
     store.submit([Submission(f"j{n}", "default", "m", "1", b"{}", b"d%d" % n) for n in range(3)])
-    assert depth.stalled() is None
+    assert stalled() is None
     times.now += 90
-    told = depth.stalled()
+    told = stalled()
     assert told is not None
     assert "m version 1: 3 jobs queued, the oldest for 90 s, none running" in told
     store.claim_next(["m"], 1, 30.0)
     times.now += 20
-    assert depth.stalled() is None, "one of them runs"
+    assert stalled() is None, "one of them runs"
 
 
 def test_a_paused_model_is_not_stalled() -> None:
@@ -74,4 +74,4 @@ def test_a_paused_model_is_not_stalled() -> None:
     store.submit([Submission("j", "default", "m", "1", b"{}", b"d")])
     store.pause("m", True)
     times.now += 90
-    assert StoreDepth(store, times, times).stalled() is None
+    assert Stalled(store, times, times)() is None

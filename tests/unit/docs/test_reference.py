@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
-from api.metrics import Metrics, StoreDepth
+from api.depth import StoreDepth
+from api.metrics import Metrics
 from pipelines.store.memory import MemoryStore
 from schemas.model_spec import Batching, Limits, ModelSpec, TensorSpec, VersionSpec
 from workers.metrics import PrometheusObserver

@@ -8,9 +8,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from pipelines.flow.ceilings import Ceilings
 from pipelines.flow.credits import Credits
 from pipelines.flow.held import Held
-from pipelines.flow.outbox import MOST, Entry, Outbox
+from pipelines.flow.outbox import MOST, MOST_BYTES, Entry, Outbox
 from pipelines.ports import Delivery
-from schemas.verdicts import Release
+from schemas.verdicts import Done, Release
 
 ITEMS, BYTES, RECEIVE = 8, 100, 40
 """RECEIVE: the most bytes that a queue hands out at once."""
@@ -84,6 +84,15 @@ def test_the_outbox_keeps_order_and_bounds_one_transaction() -> None:
     first, second = outbox.take(), outbox.take()
     assert [entry.delivery.receipt for entry in (*first, *second)] == list(range(MOST + 2))
     assert (len(first), len(second), outbox.take()) == (MOST, 2, [])
+
+
+def test_one_transaction_is_bounded_in_bytes_and_never_empty() -> None:
+    outbox = Outbox()
+    large = b"x" * (MOST_BYTES // 2 + 1)
+    outbox.put([Entry(Delivery(n), Done(large)) for n in range(3)])
+    outbox.put([Entry(Delivery(3), Done(b"x" * (MOST_BYTES + 1))), Entry(Delivery(4), Release())])
+    taken = [[entry.delivery.receipt for entry in outbox.take()] for _ in range(6)]
+    assert taken == [[0], [1], [2], [3], [4], []]
 
 
 def test_a_row_lost_and_claimed_again_is_held_twice_and_let_go_once() -> None:

@@ -118,3 +118,21 @@ def test_a_server_that_is_away_is_no_error() -> None:
     notices.work()
     notices.ended(["job-1"])
     notices.close()
+
+
+def test_a_server_that_never_answers_holds_up_nobody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        notices = PostgresNotices(make_url(f"postgresql://u:p@127.0.0.1:{silent.getsockname()[1]}/d"))
+        done = threading.Event()
+
+        def commit() -> None:
+            for n in range(100):
+                notices.work()
+                notices.ended([f"job-{n}"])
+            done.set()
+
+        threading.Thread(target=commit, daemon=True).start()
+        assert done.wait(1.0)
+        accepted, _ = silent.accept()  # it was asked, all the same
+        accepted.close()
+        notices.close()
