@@ -21,8 +21,9 @@ class Buried(Struct, frozen=True):
 
 
 def headers_of(message: Message) -> Headers:
+    """The record's own list: not to be changed."""
     headers = message.headers()
-    return list(headers) if isinstance(headers, list) else []
+    return headers if isinstance(headers, list) else []
 
 
 def dead_headers(buried: Buried, model: str, version: str, failed_at: float, left_behind: bool = False) -> Headers:

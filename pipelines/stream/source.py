@@ -134,10 +134,11 @@ class Source:
                     self._note(message)
             got = [message for message in got if message.error() is None]
         owned = self.positions.owned
-        # What was fetched before a rebalance may come after it.
-        if any([(message.topic(), message.partition()) not in owned for message in got]):  # noqa: C419
+        spans = spans_of(got)
+        if not spans.keys() <= owned:  # what was fetched before a rebalance may come after it
             got = [message for message in got if (message.topic(), message.partition()) in owned]
-        self.positions.read(spans_of(got))
+            spans = spans_of(got)
+        self.positions.read(spans)
         return got
 
     def _note(self, message: Message) -> None:

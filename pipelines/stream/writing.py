@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import Message, Producer
 from msgspec import Struct
 
-from pipelines.stream.dead import Buried, Headers, dead_headers, headers_of, size_of, timestamp_of
+from pipelines.stream.dead import Buried, Headers, dead_headers, size_of, timestamp_of
 
 ROOM_WAIT_S = 0.05
 
@@ -29,9 +29,9 @@ class Writer:
     """Keeps key, timestamp and headers of each record. Raises KafkaException when the producer takes no more."""
 
     def __init__(
-        self, target: Target, now: Callable[[], float], headers: Callable[[Message], Headers] = headers_of
+        self, target: Target, now: Callable[[], float], headers: Callable[[Sequence[Message]], Sequence[Headers]]
     ) -> None:
-        """`headers`: of the answer to a record that has headers, ours not among them."""
+        """`headers`: of the answers to these records, ours not among them."""
         self.target = target
         self._headers = target.headers
         self._names = {name for name, _ in target.headers}
@@ -39,20 +39,16 @@ class Writer:
         self._carried = headers
 
     def write(self, producer: Producer, messages: Sequence[Message], values: Sequence[bytes]) -> None:
-        topic, ours, names, produce = self.target.output, self._headers, self._names, producer.produce
-        done = 0
-        while done < len(messages):
-            try:
-                for message, value in zip(messages[done:], values[done:], strict=True):
-                    given = message.headers()
-                    headers = (
-                        ours if not given else [pair for pair in self._carried(message) if pair[0] not in names] + ours
-                    )
-                    kind, at = message.timestamp()
+        topic, produce = self.target.output, producer.produce
+        rest = zip(messages, values, self._with_ours(self._carried(messages)), strict=True)
+        for message, value, headers in rest:
+            kind, at = message.timestamp()
+            while True:
+                try:
                     produce(topic, value, message.key(), timestamp=at if kind else 0, headers=headers)
-                    done += 1
-            except BufferError:
-                producer.poll(ROOM_WAIT_S)
+                    break
+                except BufferError:
+                    producer.poll(ROOM_WAIT_S)
 
     def bury(self, producer: Producer, letters: Sequence[Buried]) -> None:
         failed_at = self._now()
@@ -64,6 +60,12 @@ class Writer:
                 headers = dead_headers(letter, self.target.model, self.target.version, failed_at, left_behind=True)
                 value = None
             self._bury_one(producer, letter.message, value, headers)
+
+    def _with_ours(self, carried: Sequence[Headers]) -> Sequence[Headers]:
+        ours, names = self._headers, self._names
+        if names.isdisjoint({name for given in carried for name, _ in given}):
+            return [given + ours for given in carried]
+        return [[pair for pair in given if pair[0] not in names] + ours for given in carried]
 
     def _is_too_large(self, message: Message, headers: Headers) -> bool:
         largest = self.target.largest_dead_letter

@@ -72,7 +72,7 @@ class Events:
         """Of the output record: those that are no attributes stay."""
         if event.structured:
             return given
-        kept = [pair for pair in given if not _of_an_event(pair[0])]
+        kept = [pair for pair in given if not is_of_an_event(pair[0])]
         ours = [("ce_" + name, value.encode()) for name, value in self._attributes(event, message).items()]
         return [*kept, *ours, ("content-type", self._content_type.encode())]
 
@@ -127,7 +127,7 @@ def _faulty(prefix: str, version: str, id: str, source: str) -> Refused | None:
     return refused(f"{prefix}{missing[0]}: missing, expected with every CloudEvent") if missing else None
 
 
-def _of_an_event(name: str) -> bool:
+def is_of_an_event(name: str) -> bool:
     lower = name.lower()
     return lower.startswith("ce_") or lower == "content-type"
 

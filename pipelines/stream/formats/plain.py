@@ -18,5 +18,5 @@ class PlainJson:
     def encode(self, messages: Sequence[Message], answers: Sequence[bytes]) -> list[bytes]:
         return list(answers)
 
-    def headers(self, message: Message) -> Headers:
-        return headers_of(message)
+    def headers(self, messages: Sequence[Message]) -> Sequence[Headers]:
+        return [headers_of(message) for message in messages]

@@ -21,7 +21,6 @@ class Format(Protocol):
         """The output record's value for each; `answers` are JSON by output name."""
         ...
 
-    def headers(self, message: Message) -> Headers:
-        """Those of the output record. Asked only for a record that has headers: one without gets none but the writer's
-        own."""
+    def headers(self, messages: Sequence[Message]) -> Sequence[Headers]:
+        """Those of the output records, without the writer's own. They are not to be changed: they may be the records'."""
         ...

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from confluent_kafka import Message
 
 from pipelines.stream.dead import Headers, headers_of
-from pipelines.stream.formats.events import Event, Events
+from pipelines.stream.formats.events import Event, Events, is_of_an_event
 from pipelines.stream.formats.passthrough import Passthrough
 from pipelines.stream.formats.payloads import Output, Payload
 from pipelines.stream.running import Refused
 
 
 class Records:
-    """A `Format`. A record without headers is no event: for batches of such nothing is done but reading the payload."""
+    """A `Format`. Records whose headers tell of no event, nor of a content type, are read as they are: a batch of such is
+    recognised by the names in its headers, once."""
 
     def __init__(
         self, payload: Payload, output: Output, events: Events, passthrough: Passthrough | None, bare: bool = False
@@ -25,15 +26,14 @@ class Records:
         self._bare = bare
 
     def decode(self, messages: Sequence[Message]) -> list[bytes | Refused]:
-        given = [message.headers() for message in messages]
-        if any(given):
+        if _tells(messages):
             decoded = self._decoded(messages, self._found(messages))
         else:
             decoded = self._payload([message.value() for message in messages])
         return decoded if self._passthrough is None else self._passthrough.checked(decoded)
 
     def encode(self, messages: Sequence[Message], answers: Sequence[bytes]) -> list[bytes]:
-        found = self._found(messages) if any([message.headers() for message in messages]) else None  # noqa: C419
+        found = self._found(messages) if _tells(messages) else None
         if self._passthrough is not None:
             sources = self._decoded(messages, found or [None] * len(messages))
             answers = self._passthrough.splice(sources, answers)
@@ -45,7 +45,12 @@ class Records:
             for event, message, value in zip(found, messages, values, strict=True)
         ]
 
-    def headers(self, message: Message) -> Headers:
+    def headers(self, messages: Sequence[Message]) -> Sequence[Headers]:
+        if _tells(messages):
+            return [self._told(message) for message in messages]
+        return [headers_of(message) for message in messages]
+
+    def _told(self, message: Message) -> Headers:
         given = headers_of(message)
         event = self._events.read(message, given)
         if isinstance(event, Event):
@@ -66,3 +71,8 @@ class Records:
         ]
         read = iter(self._payload(values))
         return [event if isinstance(event, Refused) else next(read) for event in found]
+
+
+def _tells(messages: Sequence[Message]) -> bool:
+    """Whether any header speaks of an event or of a content type."""
+    return any([is_of_an_event(name) for name in {name for message in messages for name, _ in headers_of(message)}])  # noqa: C419

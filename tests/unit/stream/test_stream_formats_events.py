@@ -40,7 +40,7 @@ def test_binary_mode() -> None:
     given = record(DATA, BINARY)
     assert format.decode([given]) == [DATA]
     assert format.encode([given], [ANSWER]) == [ANSWER]
-    headers = dict(format.headers(given))
+    headers = dict(format.headers([given])[0])
     id = headers.pop("ce_id")
     assert headers == {
         "n": b"7", "content-type": b"application/json", "ce_specversion": b"1.0", "ce_type": b"forebay.prediction",
@@ -52,7 +52,9 @@ def test_binary_mode() -> None:
 def test_the_id_is_the_same_after_a_rerun_and_another_for_another_event() -> None:
     def id(source: bytes, id: bytes) -> Any:
         changed = [pair for pair in BINARY if pair[0] not in ("ce_source", "ce_id")]
-        return dict(chosen().format.headers(record(DATA, [*changed, ("ce_source", source), ("ce_id", id)])))["ce_id"]
+        return dict(chosen().format.headers([record(DATA, [*changed, ("ce_source", source), ("ce_id", id)])])[0])[
+            "ce_id"
+        ]
 
     assert id(b"/s", b"e1") == id(b"/s", b"e1")
     assert len({id(b"/s", b"e1"), id(b"/s", b"e2"), id(b"/t", b"e1")}) == 3
@@ -69,7 +71,7 @@ def test_structured_mode() -> None:
         "specversion": "1.0", "source": "/forebay/m/3", "type": "forebay.prediction", "time": TIME, "correlationid": "c",
         "traceparent": "00-a-b-01", "datacontenttype": "application/json", "data": {"y": [1.0, 2.0], "id": 9},
     }  # fmt: skip
-    assert format.headers(given) == structured()
+    assert format.headers([given])[0] == structured()
 
 
 def test_data_in_base64() -> None:
@@ -124,4 +126,13 @@ def test_rows_of_a_table_are_no_events() -> None:
 
 @pytest.mark.parametrize("at", [0, 2**62])
 def test_a_record_without_a_time_that_a_clock_can_show(at: int) -> None:
-    assert "ce_time" not in dict(chosen().format.headers(record(DATA, BINARY, at=at)))
+    assert "ce_time" not in dict(chosen().format.headers([record(DATA, BINARY, at=at)])[0])
+
+
+def test_events_among_records_that_are_none_are_told_apart() -> None:
+    format = chosen().format
+    records = [record(DATA, [("n", b"1")]), record(DATA, BINARY), record(DATA)]
+    plain, event, bare = format.headers(records)
+    assert (plain, bare) == ([("n", b"1")], [])
+    assert dict(event)["ce_specversion"] == b"1.0", event
+    assert format.decode(records) == [DATA, DATA, DATA]
