@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipelines.stream.at_least_once import AtLeastOnceSink
 from pipelines.stream.formats.choosing import Choice, choose
 from pipelines.stream.instance import Instance
 from pipelines.stream.lane import Lane, LanePlan
+from pipelines.stream.observer import Several, StreamObserver
 from pipelines.stream.options import LARGEST_BATCH, TRANSACTION_MS, consumer_options, producer_options
 from pipelines.stream.postgres import Destination, PostgresSink
 from pipelines.stream.running import Runner
@@ -61,11 +62,14 @@ class StreamPlan(Struct, frozen=True):
     """With it, `output` is the URL of a PostgreSQL database; dead letters and offsets go there too."""
 
 
-def serve_stream(settings: Settings, plan: StreamPlan, ready: Callable[[str], None]) -> int:
-    """Until a signal, or until the input is read to its end. Raises what start-up raises, one line each."""
+def serve_stream(
+    settings: Settings, plan: StreamPlan, ready: Callable[[str], None], observers: Sequence[StreamObserver] = ()
+) -> int:
+    """Until a signal, or until the input is read to its end. `observers` are told beside the metrics. Raises what start-up
+    raises, one line each."""
     with ExitStack() as stack:
         registry = CollectorRegistry()
-        lane, instance = _lane(settings, plan, stack, registry)
+        lane, instance = _lane(settings, plan, stack, registry, observers)
         where = f"{plan.input} → {plan.table or plan.output} as {instance} of group {plan.group}"
         if settings.metrics_port is not None:
             port = serve_metrics(settings, registry)
@@ -84,7 +88,13 @@ def serve_stream(settings: Settings, plan: StreamPlan, ready: Callable[[str], No
         return run_until_signal(serve, lambda: stopping.append(True))
 
 
-def _lane(settings: Settings, plan: StreamPlan, stack: ExitStack, registry: CollectorRegistry) -> tuple[Lane, str]:
+def _lane(
+    settings: Settings,
+    plan: StreamPlan,
+    stack: ExitStack,
+    registry: CollectorRegistry,
+    observers: Sequence[StreamObserver],
+) -> tuple[Lane, str]:
     version = open_catalog(settings).resolve(plan.model, plan.version)
     ensure(plan.kafka, [plan.input], plan.creation)
     topics = [] if plan.table is not None else [plan.output, plan.dead_letters]
@@ -122,7 +132,8 @@ def _lane(settings: Settings, plan: StreamPlan, stack: ExitStack, registry: Coll
         max_deliveries=served.limits.max_deliveries, largest_output=largest.get(plan.output),
     )  # fmt: skip
     runner = Runner(served, random.Random(), time.sleep, answer_many=served.answer_many if served.columnar else None)
-    observer = StreamMetrics(registry, served.name, served.version, time.time, log.warning)
+    metrics = StreamMetrics(registry, served.name, served.version, time.time, log.warning)
+    observer = Several([metrics, *observers]) if observers else metrics
     lane = Lane(
         source, chosen.format, runner, sink, Starts(starts, elsewhere), SystemClock(), observer, lane_plan, time.sleep
     )

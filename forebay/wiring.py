@@ -24,6 +24,7 @@ from pipelines.queues.store_queue import StoreQueue
 from pipelines.store.sql import SqlStore
 from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
+from workers.queue_lag import QueueLag
 from workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def worker_of(settings: Settings) -> Serving:
         if queue is not None:
             stack.callback(queue.close)
             queue.open(supervisor.wake)
+            registry.register(QueueLag(lambda: queue.lag))
         return Serving(supervisor, registry, fleet, stack.pop_all().close)
 
 

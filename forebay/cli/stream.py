@@ -103,7 +103,14 @@ def stream(
         until_drained=until_drained,
         formats=formats,
     )
-    raise typer.Exit(serve_stream(settings, plan, tell_ready("stream", ready_fd)))
+    told = tell_ready("stream", ready_fd)
+    if not until_drained:
+        raise typer.Exit(serve_stream(settings, plan, told))
+    from forebay.cli.draining import draining
+
+    with draining() as observer:
+        code = serve_stream(settings, plan, told, [observer])
+    raise typer.Exit(code)
 
 
 def _ours(option: str) -> bool:

@@ -81,6 +81,10 @@ class Inbox:
         with self._changed:
             return self._ledger.progress(of)
 
+    def bases(self) -> dict[Partition, int]:
+        with self._changed:
+            return self._ledger.bases()
+
     def untell(self, partitions: Iterable[Partition]) -> None:
         with self._changed:
             self._ledger.untell(partitions)

@@ -87,6 +87,10 @@ class Ledger:
                 moved[partition] = track.told = base
         return moved
 
+    def bases(self) -> dict[Partition, int]:
+        """Of each partition that was read from: everything below this was settled."""
+        return {partition: base for partition, track in self._tracks.items() if (base := track.base()) >= 0}
+
     def untell(self, partitions: Iterable[Partition]) -> None:
         """Their commit failed: `progress` tells them again."""
         for partition in partitions:

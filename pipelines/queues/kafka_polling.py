@@ -15,6 +15,7 @@ from pipelines.queues.kafka_messages import decode
 
 POLL_S = 0.1
 COMMIT_EVERY_S = 0.2
+LAG_EVERY_S = 1.0
 PAUSE_AFTER_S = 0.25
 """Without room for so long, partitions are paused. Sooner would cost more than it saves: what was fetched ahead is fetched
 again after a pause."""
@@ -47,6 +48,9 @@ class Polling:
         self.fault: BaseException | None = None
         """What ended the thread: refused by the brokers, or a bug of ours."""
         self.on_arrival: Callable[[], None] = lambda: None
+        self.lag: dict[Partition, int] = {}
+        """Messages not settled, up to the end of each partition that is ours: made anew every second, never changed."""
+        self._lag_at = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -81,6 +85,7 @@ class Polling:
         if any(came):
             self.on_arrival()
         self._commit_in_time()
+        self._look_at_lag()
 
     def _room(self) -> int:
         """0: it is time to pause, or to stay paused."""
@@ -148,6 +153,17 @@ class Polling:
         except KafkaException as fault:
             if error_of(fault).code() != KafkaError._NO_OFFSET:
                 self._tell(f"kafka: offsets not committed on leaving: {one_line(fault)}")
+
+    def _look_at_lag(self) -> None:
+        now = self._monotonic()
+        if now - self._lag_at >= LAG_EVERY_S:
+            self._lag_at = now
+            self.lag = {partition: self._behind(partition, base) for partition, base in self._inbox.bases().items()}
+
+    def _behind(self, partition: Partition, base: int) -> int:
+        """By the end that the last fetch told; the broker is not asked."""
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+        return max(0, end - base)
 
     # --- rebalances, called from within poll ---
 

@@ -1,12 +1,12 @@
 """The job queue on Kafka. A topic's offsets move on with every settle, whatever the verdict: what runs again is sent again by
 the sweeper when its row is due, so that no partition ever waits for a retry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from pipelines.ports import Delivery, Message
 from pipelines.queues.kafka_inbox import Inbox
-from pipelines.queues.kafka_ledger import Receipt
+from pipelines.queues.kafka_ledger import Partition, Receipt
 from pipelines.queues.kafka_polling import Polling
 from pipelines.store.port import StoreAway
 from schemas.strays import Stray
@@ -29,6 +29,11 @@ class KafkaQueue:
         """`on_arrival` is called, from the polling thread, when there may be something to receive."""
         self._polling.on_arrival = on_arrival
         self._polling.start()
+
+    @property
+    def lag(self) -> Mapping[Partition, int]:
+        """Messages not settled in each partition that is ours, as of a second ago."""
+        return self._polling.lag
 
     def close(self) -> None:
         """What was settled is committed; what was not comes again, here or elsewhere."""

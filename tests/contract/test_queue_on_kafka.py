@@ -203,6 +203,18 @@ class TestStrays:
         eventually(lambda: open_records(side) == 0, 5.0)
 
 
+def test_the_lag_is_what_is_not_settled(kafka: Broker) -> None:
+    side = KafkaSide(kafka.bootstrap, kafka.fresh_topic(partitions=1))
+    side.outlet.send([Message(f"m{n}", 0) for n in range(50)])
+    queue = side.receiver(Limit(10, 1 << 20))
+    got: list[Delivery] = []
+    eventually(lambda: bool(got.extend(queue.receive(20 - len(got))) or len(got) == 20))
+    eventually(lambda: sum(queue.lag.values()) == 50)
+    queue.settle([(delivery, Done(b"1")) for delivery in got])
+    eventually(lambda: sum(queue.lag.values()) == 30)
+    side.close()
+
+
 class TestOutlet:
     def test_a_broker_that_is_away_answers_no_in_time(self) -> None:
         with socket.socket() as taken:

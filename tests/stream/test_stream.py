@@ -23,9 +23,11 @@ def test_answers_keep_key_timestamp_and_headers_and_bad_records_keep_everything(
     given = [bad(n, broken[n]) if n in broken else good(n) for n in range(100)]
     with stream_stage(kafka) as on:
         feed(kafka, on.topic, given)
-        drained(on)
+        worker = drained(on)
         _, letters = on.check(given, set(broken))
         assert {letter.headers["forebay.dlq.reason"] for letter in letters} == {b"invalid_input"}
+        assert worker.complained.splitlines()[-1].startswith("forebay stream: 100 records in ")
+        assert worker.complained.splitlines()[-1].endswith("6 dead letters (6 invalid_input)")
         errors = {letter.n: letter.headers["forebay.dlq.error"].decode() for letter in letters}
         assert "null" in errors[5]
         assert "inputs.x" in errors[8]
