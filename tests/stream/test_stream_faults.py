@@ -3,6 +3,7 @@
 import itertools
 import signal
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_hundred_thousand_records_through_kills_and_a_broker_restart() -> None
                 workers[kills % 3].kill()
                 workers[kills % 3] = on.start()
         assert kills > 4, "the kills missed the records"
-        eventually(lambda: on.progress.left() == 0, 60, lambda: f"{on.progress.left()} records left", every=0.5)
+        eventually(lambda: on.progress.left() == 0, 60, lambda: _why(on, broker, workers), every=0.5)
         for worker in workers:
             assert worker.ready().stop() == 0, worker.complained
         on.check(given, {n for n in range(RECORDS) if n % 100 == 42})
@@ -135,6 +136,11 @@ def test_workers_come_and_go_and_records_move_on(kafka: Broker) -> None:
         for worker in workers:
             assert worker.ready().stop() == 0, worker.complained
         on.check(given, set())
+
+
+def _why(on: StreamStage, broker: Kafka, workers: Sequence[Forebay]) -> str:
+    said = [f"{on.progress.left()} records left; {on.progress.trouble}", broker.log[-2000:]]
+    return "\n".join([*said, *(worker.complained[-1500:] for worker in workers)])
 
 
 def _run_to_its_end(on: StreamStage, **settings: str) -> int:

@@ -146,6 +146,8 @@ class Progress:
 
     def __init__(self, broker: Broker, topic: str, group: str) -> None:
         self._topic = topic
+        self.trouble = ""
+        """Why the last look failed."""
         self._client = Consumer(
             {"bootstrap.servers": broker.bootstrap, "group.id": group, "enable.auto.commit": False, **QUIET}
         )
@@ -155,7 +157,8 @@ class Progress:
         try:
             numbers = self._client.list_topics(self._topic, timeout=5).topics[self._topic].partitions
             found = self._client.committed([TopicPartition(self._topic, number) for number in numbers], timeout=5)
-        except KafkaException:
+        except KafkaException as fault:
+            self.trouble = f"committed: {fault}"
             return {}
         return {each.partition: max(0, each.offset) for each in found}
 
@@ -168,7 +171,8 @@ class Progress:
             return -1
         try:
             ends = [self._client.get_watermark_offsets(TopicPartition(self._topic, n), timeout=5)[1] for n in committed]
-        except KafkaException:
+        except KafkaException as fault:
+            self.trouble = f"ends: {fault}"
             return -1
         return sum(ends) - sum(committed.values())
 
