@@ -13,6 +13,9 @@ from schemas.jobs import Submission
 PATIENCE = 0.25
 """Seconds after the commit within which a message may still be handed to the broker."""
 
+LOOK_EVERY = 2.0
+"""Seconds from look to look whether a broker that was away is back."""
+
 _MOST = 1024
 log = logging.getLogger(__name__)
 
@@ -20,10 +23,14 @@ log = logging.getLogger(__name__)
 class Sender:
     """A thread of its own, so that a slow broker delays no commit. What it leaves has no `sent_at`: the sweeper sends it."""
 
-    def __init__(self, outlet: Outlet, store: Store, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, outlet: Outlet, store: Store, monotonic: Callable[[], float], look_every: float = LOOK_EVERY
+    ) -> None:
+        """`look_every`: seconds."""
         self._outlet = outlet
         self._store = store
         self._monotonic = monotonic
+        self._look_every = look_every
         self._queue: Queue[tuple[float, Message] | None] = Queue(maxsize=10_000)
         self.degraded = False
         """Whether the last messages were left to the sweeper."""
@@ -48,7 +55,7 @@ class Sender:
             self.degraded = True
 
     def _serve(self) -> None:
-        while (first := self._queue.get()) is not None:
+        while (first := self._next()) is not None:
             now = self._monotonic()
             waiting = [first, *self._gather()]
             messages = [message for until, message in waiting if until >= now]
@@ -56,6 +63,15 @@ class Sender:
                 self.degraded = True
             if messages:
                 self._deliver(messages)
+
+    def _next(self) -> tuple[float, Message] | None:
+        """The next message. While the broker is away and nobody submits, it is asked now and then whether it is back."""
+        while self.degraded:
+            try:
+                return self._queue.get(timeout=self._look_every)
+            except Empty:
+                self.degraded = not self._outlet.answers()
+        return self._queue.get()
 
     def _gather(self) -> list[tuple[float, Message]]:
         found: list[tuple[float, Message]] = []

@@ -13,7 +13,7 @@ from pipelines.kafka.topics import Creation, ensure
 from pipelines.queues.kafka_inbox import Inbox, Limit
 from pipelines.queues.kafka_options import consumer_options, producer_options
 from pipelines.queues.kafka_outlet import KafkaOutlet
-from pipelines.queues.kafka_polling import OnCommit, Polling
+from pipelines.queues.kafka_polling import OnCommit, OnError, Polling
 from pipelines.queues.kafka_queue import KafkaQueue, Keep
 
 DEFAULT_POOL = "default"
@@ -39,8 +39,8 @@ def queue_of(settings: Settings, at: KafkaAddress, credits: int, keep: Keep, tel
     """The receiving side of this worker's pool. Raises KafkaAway, KafkaRefused: one line."""
     options = consumer_options(_kafka(settings, at), at.group_of(settings.pool))
 
-    def make(on_commit: OnCommit) -> Consumer:
-        return consumer(options, on_commit=on_commit)
+    def make(on_commit: OnCommit, on_error: OnError) -> Consumer:
+        return consumer(options, on_commit=on_commit, error_cb=on_error)
 
     inbox = Inbox(Limit(min(credits, MOST_WAITING), WAITING_BYTES))
     polling = Polling(make, at.topic_of(settings.pool), inbox, time.monotonic, tell)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from forebay import wiring
+from forebay.probes import Unready, serve_probes
 from forebay.settings import Settings
 from forebay.signals import run_until_signal
 from workers.supervisor import EXIT_STUCK
@@ -51,7 +52,7 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
     serving = wiring.worker_of(settings)
     where = f"pool {settings.pool}: {', '.join(serving.fleet.models) or 'no models'}"
     if settings.metrics_port is not None:
-        port = serve_metrics(settings, serving.registry)
+        port = serve_metrics(settings, serving.registry, serving.unready)
         where += f"; metrics on http://{settings.host}:{port}/metrics"
     settle_process()
 
@@ -88,13 +89,12 @@ class _Server(uvicorn.Server):
             self._on_start()
 
 
-def serve_metrics(settings: Settings, registry: CollectorRegistry) -> int:
-    """The port they are served on. Raises CannotServe."""
+def serve_metrics(settings: Settings, registry: CollectorRegistry, unready: Unready) -> int:
+    """Metrics and probes; the port they are served on. Raises CannotServe."""
     try:
-        server, _ = start_http_server(settings.metrics_port or 0, settings.host, registry)
+        return serve_probes(settings.host, settings.metrics_port or 0, registry, unready)
     except OSError as fault:
         raise CannotServe(f"metrics on {settings.host}:{settings.metrics_port}: {fault.strerror}") from fault
-    return int(server.server_port)
 
 
 def _sweep(built: wiring.Api, stopping: threading.Event) -> None:

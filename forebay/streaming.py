@@ -18,6 +18,7 @@ from forebay.stores import open_catalog
 from pipelines.clock import SystemClock
 from pipelines.kafka.limits import largest_records
 from pipelines.kafka.options import Kafka, consumer, producer
+from pipelines.kafka.presence import Presence
 from pipelines.kafka.topics import Creation, ensure
 from pipelines.stream.at_least_once import AtLeastOnceSink
 from pipelines.stream.formats.choosing import Choice, choose
@@ -69,10 +70,11 @@ def serve_stream(
     raises, one line each."""
     with ExitStack() as stack:
         registry = CollectorRegistry()
-        lane, instance = _lane(settings, plan, stack, registry, observers)
+        presence = Presence(plan.input, time.monotonic, log.warning)
+        lane, instance = _lane(settings, plan, stack, registry, observers, presence)
         where = f"{plan.input} → {plan.table or plan.output} as {instance} of group {plan.group}"
         if settings.metrics_port is not None:
-            port = serve_metrics(settings, registry)
+            port = serve_metrics(settings, registry, lambda: [why for why in (presence.away, lane.trouble) if why])
             where += f"; metrics on http://{settings.host}:{port}/metrics"
         stopping: list[bool] = []
 
@@ -94,6 +96,7 @@ def _lane(
     stack: ExitStack,
     registry: CollectorRegistry,
     observers: Sequence[StreamObserver],
+    presence: Presence,
 ) -> tuple[Lane, str]:
     version = open_catalog(settings).resolve(plan.model, plan.version)
     ensure(plan.kafka, [plan.input], plan.creation)
@@ -112,9 +115,8 @@ def _lane(
     served = served.reading(chosen.inputs)
     instance = stack.enter_context(Instance.take(_folder(settings.home, plan.group), plan.instance))
     chunk = served.batching.max_batch_size
-    source = Source(
-        consumer(consumer_options(plan.kafka, plan.group, instance.name, plan.start)), [plan.input], log.info
-    )
+    reading = consumer_options(plan.kafka, plan.group, instance.name, plan.start)
+    source = Source(consumer(reading, error_cb=presence.error), [plan.input], log.info, presence)
     stack.callback(source.close)
     target = Target(plan.output, plan.dead_letters, served.name, served.version, largest.get(plan.dead_letters))
     batch = min(largest.values(), default=LARGEST_BATCH)

@@ -52,6 +52,8 @@ class Serving(Struct, frozen=True):
     supervisor: Supervisor
     registry: CollectorRegistry
     fleet: LoadedFleet
+    unready: Callable[[], list[str]]
+    """What is away right now, a line each."""
     close: Callable[[], None]
 
 
@@ -102,12 +104,17 @@ def worker_of(settings: Settings) -> Serving:
         plan = Plan(
             lease=settings.lease, credits=credits, credit_bytes=settings.credit_bytes, sweep=_sweeping(settings)
         )
-        supervisor = Supervisor(Worker(outside, plan), notices, settings.grace)
+        worker = Worker(outside, plan)
+        supervisor = Supervisor(worker, notices, settings.grace)
         if queue is not None:
             stack.callback(queue.close)
             queue.open(supervisor.wake)
             registry.register(QueueLag(lambda: queue.lag))
-        return Serving(supervisor, registry, fleet, stack.pop_all().close)
+
+        def unready() -> list[str]:
+            return [line for line in (worker.sweeper.away, queue.away if queue is not None else None) if line]
+
+        return Serving(supervisor, registry, fleet, unready, stack.pop_all().close)
 
 
 def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> Outlet | None:

@@ -64,6 +64,9 @@ class Outlet(Protocol):
         """Per message whether the broker confirmed it. Never raises for a broker that is away: it answers False.
         `delay` in seconds is best effort."""
 
+    def answers(self) -> bool:
+        """Whether the broker is there, asked now: within a second or two, never raising."""
+
 
 class Sink(Protocol):
     """Where verdicts are committed. The jobs lane's sink is the store."""

@@ -29,16 +29,20 @@ class Sweeper:
         self._observer = observer
         self._outlet = outlet
         self.plan = plan
+        self.away: str | None = None
+        """One line while the store is away, as of the last round. Any thread may read it."""
 
     def step(self) -> None:
         """One round; a store that is away is only told of."""
         try:
             swept = self._store.sweep(self.plan.retention, self.plan.tombstones)
+            self.away = None
             if swept is not None and swept.expired:
                 self._notices.ended(swept.expired)
             if swept is not None and self._outlet is not None:
                 self._send(self._outlet)
         except StoreAway as away:
+            self.away = str(away)
             self._observer.trouble(f"sweep: {away}")
 
     def _send(self, outlet: Outlet) -> None:

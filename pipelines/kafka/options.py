@@ -19,7 +19,7 @@ _OURS: Options = {
     "client.id": "forebay",
     "socket.keepalive.enable": True,
     "reconnect.backoff.max.ms": 2_000,
-    "log_level": 3,
+    "log_level": 2,  # a broker that is away is told by error_cb; librdkafka would write twenty lines a second
 }
 
 
@@ -52,8 +52,8 @@ def producer(options: Options, **callbacks: Any) -> Producer:
     return _made(Producer, {**options, **callbacks})
 
 
-def admin(kafka: Kafka) -> AdminClient:
-    return _made(AdminClient, kafka.with_options({}))
+def admin(kafka: Kafka, **callbacks: Any) -> AdminClient:
+    return _made(AdminClient, {**kafka.with_options({}), **callbacks})
 
 
 def _made(kind: Callable[[dict[str, Any]], T], options: Mapping[str, Any]) -> T:

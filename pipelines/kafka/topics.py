@@ -30,8 +30,9 @@ def ensure(
     Raises KafkaAway when no broker answers, KafkaRefused when a topic is missing or may not be seen. One line each.
     """
     wanted = list(dict.fromkeys(topics))
-    client = admin(kafka)
-    found = _partitions(kafka, client, wanted)
+    causes: list[str] = []
+    client = admin(kafka, error_cb=lambda error: causes.append(one_line(error)))
+    found = _partitions(kafka, client, wanted, causes)
     missing = [topic for topic in wanted if topic not in found]
     if not missing:
         return found
@@ -40,10 +41,10 @@ def ensure(
             f"kafka: no topic {missing[0]!r} at {kafka.bootstrap}; create it, or ask for it with {asked}"
         )
     _create(client, missing, creation)
-    return {**found, **_partitions(kafka, client, missing)}
+    return {**found, **_partitions(kafka, client, missing, causes)}
 
 
-def _partitions(kafka: Kafka, client: AdminClient, topics: Iterable[str]) -> dict[str, int]:
+def _partitions(kafka: Kafka, client: AdminClient, topics: Iterable[str], causes: list[str]) -> dict[str, int]:
     found = {}
     for topic in topics:
         try:
@@ -51,7 +52,9 @@ def _partitions(kafka: Kafka, client: AdminClient, topics: Iterable[str]) -> dic
         except KafkaException as fault:
             if is_refused(error_of(fault)):
                 raise KafkaRefused(f"kafka {kafka.bootstrap}: {one_line(fault)}") from fault
-            raise KafkaAway(f"kafka {kafka.bootstrap}: no broker answers: {one_line(fault)}") from fault
+            client.poll(0)  # brings in what went wrong on the connections
+            cause = causes[0] if causes else one_line(fault)
+            raise KafkaAway(f"kafka {kafka.bootstrap}: no broker answers: {cause}") from fault
         if metadata.error is None:
             found[topic] = len(metadata.partitions)
         elif metadata.error.code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):

@@ -70,6 +70,13 @@ class KafkaOutlet:
             self._note(producer, tally.fault)
         return list(tally.confirmed)
 
+    def answers(self) -> bool:
+        try:
+            self._producer.list_topics(timeout=self._patience)
+        except KafkaException:
+            return False
+        return True
+
     def close(self) -> None:
         """What is on its way gets a moment."""
         if self._producer.flush(self._patience) == 0:

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipelines.kafka.errors import error_of, is_refused, one_line
 from pipelines.kafka.faults import KafkaRefused
+from pipelines.kafka.presence import Presence
 from pipelines.queues.kafka_inbox import Inbox
 from pipelines.queues.kafka_ledger import Partition
 from pipelines.queues.kafka_messages import decode
@@ -24,19 +25,22 @@ _MOST = 500
 
 
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
+OnError = Callable[[KafkaError], None]
 
 
 class Polling:
     def __init__(
         self,
-        make: Callable[[OnCommit], Consumer],
+        make: Callable[[OnCommit, OnError], Consumer],
         topic: str,
         inbox: Inbox,
         monotonic: Callable[[], float],
         tell: Callable[[str], None],
     ) -> None:
-        """`make`: a consumer with `consumer_options` that reports its commits (`on_commit`) to what it is given."""
-        self._consumer = make(self._committed)
+        """`make`: a consumer with `consumer_options` that reports its commits (`on_commit`) and what it meets on its
+        connections (`error_cb`) to what it is given."""
+        self.presence = Presence(topic, monotonic, tell)
+        self._consumer = make(self._committed, self.presence.error)
         self._topic = topic
         self._inbox = inbox
         self._monotonic = monotonic
@@ -86,6 +90,8 @@ class Polling:
             self.on_arrival()
         self._commit_in_time()
         self._look_at_lag()
+        if not records:
+            self.presence.look(self._consumer)
 
     def _room(self) -> int:
         """0: it is time to pause, or to stay paused."""

@@ -31,6 +31,11 @@ class KafkaQueue:
         self._polling.start()
 
     @property
+    def away(self) -> str | None:
+        """One line while no broker answers."""
+        return self._polling.presence.away
+
+    @property
     def lag(self) -> Mapping[Partition, int]:
         """Messages not settled in each partition that is ours, as of a second ago."""
         return self._polling.lag

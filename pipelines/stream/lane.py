@@ -72,6 +72,8 @@ class Lane:
         self._behind = False
         """Whether something is undone and where to go back to is not known yet."""
         self._failures = 0
+        self.trouble: str | None = None
+        """Why nothing was committed since the last that was: one line. Any thread may read it."""
         self._lag_at = 0.0
         self._watermarks: dict[Partition, float] = {}
 
@@ -258,6 +260,7 @@ class Lane:
         self._starts.committed(offsets)
         self._begun = None
         self._failures = 0
+        self.trouble = None
         now = self._clock.monotonic()
         self._observer.committed(self._records, now - begun)
         if now - self._lag_at >= LAG_EVERY_S:
@@ -267,6 +270,7 @@ class Lane:
     def _give_up(self, undone: Undone | KafkaAway) -> None:
         """Nothing since the last commit happened: it is read again, after a pause."""
         self._observer.undone(str(undone))
+        self.trouble = str(undone)
         self._broken = None
         self._begun = None
         self._behind = True

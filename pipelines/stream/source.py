@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipelines.kafka.errors import error_of, is_fatal, is_fenced, is_refused, one_line
 from pipelines.kafka.faults import Fenced, KafkaAway, KafkaRefused
+from pipelines.kafka.presence import Presence
 from pipelines.stream.positions import Partition, Positions, spans_of
 
 SEEK_PATIENCE_S = 10.0
@@ -34,8 +35,12 @@ class Rebalances(Protocol):
 class Source:
     """Called by one thread. `listen` is set before the first `read`."""
 
-    def __init__(self, consumer: Consumer, topics: Sequence[str], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, consumer: Consumer, topics: Sequence[str], tell: Callable[[str], None], presence: Presence
+    ) -> None:
+        """`presence`: told of the consumer's errors."""
         self._consumer = consumer
+        self._presence = presence
         self._topics = list(topics)
         self._tell = tell
         self.positions = Positions()
@@ -66,6 +71,8 @@ class Source:
         Raises Fenced and KafkaRefused; errors that pass are told, and reading goes on.
         """
         got = self._consumer.consume(most, 0)
+        if not got:
+            self._presence.look(self._consumer)
         if not got and wait > 0:
             first = self._consumer.poll(wait)
             if first is None:

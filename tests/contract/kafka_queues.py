@@ -10,7 +10,7 @@ from pipelines.ports import Queue
 from pipelines.queues.kafka_inbox import Inbox, Limit
 from pipelines.queues.kafka_options import consumer_options, producer_options
 from pipelines.queues.kafka_outlet import KafkaOutlet
-from pipelines.queues.kafka_polling import OnCommit, Polling
+from pipelines.queues.kafka_polling import OnCommit, OnError, Polling
 from pipelines.queues.kafka_queue import KafkaQueue
 from schemas.strays import Stray
 
@@ -33,8 +33,9 @@ class KafkaSide:
         )
 
     def receiver(self, limit: Limit = ROOMY, keep: Callable[[Sequence[Stray]], None] | None = None) -> KafkaQueue:
-        def make(on_commit: OnCommit) -> Consumer:
-            return consumer(consumer_options(self.kafka, f"group-of-{self.topic}"), on_commit=on_commit)
+        def make(on_commit: OnCommit, on_error: OnError) -> Consumer:
+            options = consumer_options(self.kafka, f"group-of-{self.topic}")
+            return consumer(options, on_commit=on_commit, error_cb=on_error)
 
         inbox = Inbox(limit)
         queue = KafkaQueue(

@@ -175,3 +175,6 @@ class FakeOutlet:
         self.sent += messages
         self.called.set()
         return [self.up for _ in messages]
+
+    def answers(self) -> bool:
+        return self.up
