@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import reprlib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from forebay import durations
 from forebay.queue_address import KafkaAddress
 
 FILE = Path("forebay.toml")
@@ -24,12 +26,17 @@ KAFKA_PREFIX = "FOREBAY_KAFKA_"
 _UNDERSCORED = {"log.level": "log_level"}
 """The one option that has no dot."""
 _SECRET = re.compile(r"password|secret|token|credential|key\.pem|jaas")
+DURATIONS = frozenset({"retention", "lease", "grace"})
+"""Settings in seconds, for whoever shows them to people."""
+_UNTOLD = frozenset({"store", "queue", "keys", "kafka"})
+"""Settings whose values may hold a secret, and so stand in no message."""
+_NESTED = PREFIX + "KEYS__"
+"""Before a tenant: the only table whose rows are variables so; those of [kafka] have a prefix of their own."""
 _OURS_ELSEWHERE = ("FOREBAY_TEST_",)
 """Variables of the test suite."""
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _KEY = re.compile(r"[0-9a-f]{64}")
+_repr = reprlib.Repr()
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -37,16 +44,31 @@ class BadSettings(Exception):
     """One line per mistake: which setting, what is wrong, what was expected."""
 
 
-def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise ValueError("expected a duration such as 90s, 15m, 24h or 7d")
-    return float(match[1]) * _UNITS[match[2] or "s"]
+def _between(least: str, most: str) -> BeforeValidator:
+    """Seconds, written as a duration or as a number; both limits are allowed, and no NaN lies between them."""
+    lowest, highest = durations.seconds_of(least), durations.seconds_of(most)
+    expected = f"expected a duration from {least} to {most}, such as 90s, 15m, 24h or 7d"
+
+    def read(value: Any) -> float:
+        try:
+            seconds = durations.seconds_of(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(expected) from None
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not lowest <= seconds <= highest:
+            raise ValueError(expected)
+        return float(seconds)
+
+    return BeforeValidator(read)
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+def _no_bool(value: Any) -> Any:
+    """TOML's `true` is no 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
 
 
 class Settings(BaseSettings):
@@ -64,22 +86,28 @@ class Settings(BaseSettings):
     models: Path = Field(Path("models"), description="model repository, a folder")
     pool: str = Field("default", description="the pool whose models `forebay worker` serves")
     host: str = Field("127.0.0.1", description="address of the API")
-    port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: any free one")
+    port: Whole = Field(8000, ge=0, le=65535, description="port of the API; 0: any free one")
     keys: dict[str, SecretStr] = Field(
         {}, description="tenants by API key: name = key, or the key's sha256 as 64 hex digits"
     )
-    retention: Seconds = Field(7 * 86_400.0, gt=0, description="how long finished jobs stay; then 410")
-    lease: Seconds = Field(30.0, ge=1, le=43_200, description="how long a silent worker keeps its jobs")
-    grace: Seconds = Field(30.0, ge=0, description="how long a drain may take after SIGTERM")
-    credits: int | None = Field(
+    retention: Annotated[float, _between("1s", "36500d")] = Field(
+        7 * 86_400.0, description="how long finished jobs stay, at most 36500d; then 410"
+    )
+    lease: Annotated[float, _between("1s", "12h")] = Field(
+        30.0, description="how long a silent worker keeps its jobs, 1s to 12h"
+    )
+    grace: Annotated[float, _between("0s", "1d")] = Field(
+        30.0, description="how long a drain may take after SIGTERM, at most 1d"
+    )
+    credits: Whole | None = Field(
         None, ge=1, description="jobs a worker holds at once; default: four of the largest batch"
     )
-    credit_bytes: int = Field(256 << 20, ge=1 << 20, description="bytes of input a worker holds at once")
-    max_queued: int | None = Field(
+    credit_bytes: Whole = Field(256 << 20, ge=1 << 20, description="bytes of input a worker holds at once")
+    max_queued: Whole | None = Field(
         None, ge=1, description="open jobs (queued or running) beyond which submitting answers 429"
     )
-    max_body: int = Field(8 << 20, ge=1 << 10, description="bytes of a request's body")
-    metrics_port: int | None = Field(
+    max_body: Whole = Field(8 << 20, ge=1 << 10, description="bytes of a request's body")
+    metrics_port: Whole | None = Field(
         None, ge=0, le=65535, description="port of a worker's /metrics on `host`; unset: none"
     )
     kafka: dict[str, str | int | float | bool] = Field(
@@ -115,7 +143,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"tenant {tenant!r}: expected letters, digits, '-', '_' or '.', at most 63")
             if len(key.get_secret_value()) < 16:
                 raise ValueError(f"key of {tenant!r}: expected at least 16 characters")
-        return keys
+        return _each_its_own(keys)
 
     @model_validator(mode="after")
     def _open_to_others_only_with_keys(self) -> "Settings":
@@ -190,6 +218,18 @@ def _digest(key: str) -> str:
     return key if _KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
 
 
+def _each_its_own(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Two tenants with one key, even if one is given as its digest, would be one tenant. Raises ValueError."""
+    tenants: dict[str, str] = {}
+    for tenant, key in keys.items():
+        other = tenants.setdefault(_digest(key.get_secret_value()), tenant)
+        if other != tenant:
+            raise ValueError(
+                f"tenants {other!r} and {tenant!r} have one and the same key, expected one of its own for each"
+            )
+    return keys
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -200,14 +240,20 @@ def _is_loopback(host: str) -> bool:
 
 
 def _unknown_variables() -> list[str]:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    return [
-        f"{name}: no such setting; `forebay config` lists them"
-        for name in sorted(os.environ)
-        if name.startswith(PREFIX)
-        and name.split("__")[0] not in known
-        and not name.startswith((*_OURS_ELSEWHERE, KAFKA_PREFIX))
-    ]
+    ours = sorted(name for name in os.environ if name.startswith(PREFIX) and not name.startswith(_OURS_ELSEWHERE))
+    return [f"{name}: {fault}" for name in ours if (fault := _unknown_variable(name))]
+
+
+def _unknown_variable(name: str) -> str | None:
+    """What is wrong with the name."""
+    setting, below, nested = name.partition("__")
+    if name.startswith(KAFKA_PREFIX) and name[len(KAFKA_PREFIX) :][:1] not in ("", "_"):
+        return None
+    if setting.removeprefix(PREFIX).lower() not in Settings.model_fields:
+        return "no such setting; `forebay config` lists them"
+    if not below or name.startswith(_NESTED):
+        return None
+    return f"expected {KAFKA_PREFIX}{nested}" if setting + "_" == KAFKA_PREFIX else f"not a table, expected {setting}"
 
 
 def _no_json(fault: SettingsError) -> str:
@@ -221,5 +267,12 @@ def _mistakes(fault: ValidationError) -> list[str]:
     for error in fault.errors(include_url=False):
         name = ".".join(str(part) for part in error["loc"]) or "settings"
         text = "no such setting; `forebay config` lists them" if error["type"] == "extra_forbidden" else error["msg"]
-        lines.append(f"{name}: {text.removeprefix('Value error, ')}")
+        lines.append(f"{name}: {text.removeprefix('Value error, ')}{_given(error)}")
     return lines
+
+
+def _given(error: Any) -> str:
+    """What stood there, unless it may be a secret or is all of the settings."""
+    if not error["loc"] or error["loc"][0] in _UNTOLD or error["type"] == "extra_forbidden":
+        return ""
+    return f", got {_repr.repr(error['input'])}"

@@ -35,6 +35,7 @@ def _group() -> None:
 
 def config(home: options.Home = None, models: options.Models = None, json: options.Json = False) -> None:
     """The settings in force, secrets masked, and which file was read."""
+    from forebay import durations
     from forebay import settings as forebay_settings
 
     values = forebay_settings.shown(opened.settings_with(home, models))
@@ -44,4 +45,5 @@ def config(home: options.Home = None, models: options.Models = None, json: optio
         return
     print(f"# {forebay_settings.FILE.absolute()}: {'read' if there else 'not there'}; FOREBAY_* goes first")
     for name, value in values.items():
-        print(f"{name} = {'' if value is None else value}")
+        text = durations.written(value) if name in forebay_settings.DURATIONS else value
+        print(f"{name} = {'' if text is None else text}")

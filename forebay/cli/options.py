@@ -10,21 +10,24 @@ from typing import Annotated
 
 import typer
 
+from forebay import durations
 from schemas.reasons import Reason
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_AGO = re.compile(r"\d[\d. ]*(ms|s|m|h|d)")
 _LATEST = 253_402_300_799.0
 """The end of the year 9999: beyond it there is no date to print."""
 
 
 def duration(given: str) -> float:
     """Seconds of `90`, `90s`, `15m`, `24h` or `7d`."""
-    match = _DURATION.fullmatch(given.strip())
-    if match is None or not math.isfinite(float(match[1])):
-        raise typer.BadParameter(f"{given!r}: expected a duration such as 90, 500ms, 15m, 24h or 7d")
-    return float(match[1]) * _UNITS[match[2] or "s"]
+    try:
+        seconds = durations.seconds_of(given)
+    except ValueError:
+        seconds = math.inf
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{given!r}: {durations.EXPECTED}")
+    return seconds
 
 
 def positive_duration(given: str) -> float:
@@ -36,8 +39,7 @@ def positive_duration(given: str) -> float:
 
 def point(given: str, now: Callable[[], float] = time.time) -> float:
     """Epoch seconds of `2h` (ago) or of an ISO 8601 time, UTC unless it says otherwise."""
-    ago = _DURATION.fullmatch(given.strip())
-    if ago is not None and ago[2]:
+    if _AGO.fullmatch(given.strip()):
         return now() - duration(given)
     try:
         parsed = datetime.fromisoformat(given.strip())

@@ -40,6 +40,17 @@ def test_config_masks_secrets_and_names_its_file(forebay: Command, monkeypatch: 
         assert "a-key-of-ann" not in shown
 
 
+def test_config_writes_durations_as_people_do(forebay: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREBAY_LEASE", "1500ms")
+    text, (record,) = forebay("config").out.splitlines(), forebay("config", "--json").records
+    assert {"retention = 7d", "lease = 1500ms", "grace = 30s"} <= set(text)
+    assert {name: record["settings"][name] for name in ("retention", "lease", "grace")} == {
+        "retention": 604_800,
+        "lease": 1.5,
+        "grace": 30,
+    }
+
+
 def test_config_without_a_file(forebay: Command) -> None:
     assert forebay("config", "--json").records[0]["file"] is None
     assert "forebay.toml: not there" in forebay("config").out

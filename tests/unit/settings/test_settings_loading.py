@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forebay.settings import PREFIX, BadSettings, Settings, load, shown
+from forebay.settings import DURATIONS, PREFIX, BadSettings, Settings, load, shown
 
 KEY = "k" * 20
 
@@ -58,10 +58,80 @@ def test_what_is_no_duration(monkeypatch: pytest.MonkeyPatch, written: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("setting", "written", "limits"),
+    [
+        ("grace", "inf", "0s to 1d"),
+        ("grace", "nan", "0s to 1d"),
+        ("grace", "true", "0s to 1d"),
+        ("grace", "1e300", "0s to 1d"),
+        ("grace", '"25h"', "0s to 1d"),
+        ("grace", "-1", "0s to 1d"),
+        ("lease", '"13h"', "1s to 12h"),
+        ("lease", '"999ms"', "1s to 12h"),
+        ("retention", "inf", "1s to 36500d"),
+        ("retention", '"36501d"', "1s to 36500d"),
+        ("retention", f'"{"9" * 400}d"', "1s to 36500d"),
+        ("retention", "[1]", "1s to 36500d"),
+    ],
+)
+def test_durations_have_limits(setting: str, written: str, limits: str) -> None:
+    toml(f"{setting} = {written}")
+    (line,) = mistakes()
+    assert line.startswith(f"{setting}: expected a duration from {limits}, such as 90s, 15m, 24h or 7d, got ")
+    assert len(line) < 200
+
+
+def test_the_limits_of_durations_are_allowed() -> None:
+    settings = load(grace="1d", lease="12h", retention="36500d")
+    assert (settings.grace, settings.lease, settings.retention) == (86_400, 43_200, 3_153_600_000)
+    assert load(grace=0).grace == 0
+
+
+def test_every_duration_is_known_as_one() -> None:
+    settings = load()
+    assert {name for name in Settings.model_fields if isinstance(getattr(settings, name), float)} == DURATIONS
+
+
+@pytest.mark.parametrize("name", ["credits", "port", "credit_bytes", "max_queued", "max_body", "metrics_port"])
+def test_true_is_no_number(name: str) -> None:
+    toml(f"{name} = true")
+    assert mistakes() == [f"{name}: expected a whole number, got True"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("FOREBAY_HOME__X", "not a table, expected FOREBAY_HOME"),
+        ("FOREBAY_HOME__", "not a table, expected FOREBAY_HOME"),
+        ("FOREBAY_PORT__A__B", "not a table, expected FOREBAY_PORT"),
+        ("FOREBAY_KAFKA__ACKS", "expected FOREBAY_KAFKA_ACKS"),
+        ("FOREBAY_KAFKA_", "no such setting; `forebay config` lists them"),
+        ("FOREBAY__HOME", "no such setting; `forebay config` lists them"),
+    ],
+)
+def test_a_variable_below_one_that_is_no_table(monkeypatch: pytest.MonkeyPatch, variable: str, told: str) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert mistakes() == [f"{variable}: {told}"]
+
+
+def test_two_tenants_with_one_key_are_refused() -> None:
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    for keys in ({"ann": KEY, "bob": KEY}, {"ann": KEY, "bob": digest}):
+        (line,) = mistakes(keys=keys)
+        assert line.startswith("keys: tenants 'ann' and 'bob' have one and the same key")
+        assert KEY not in line
+        assert digest not in line
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
         ("FOREBAY_PROT", "1", "FOREBAY_PROT: no such setting; `forebay config` lists them"),
-        ("FOREBAY_PORT", "http", "port: Input should be a valid integer"),
+        (
+            "FOREBAY_PORT",
+            "http",
+            "port: Input should be a valid integer, unable to parse string as an integer, got 'http'",
+        ),
         ("FOREBAY_PORT", "70000", "port: Input should be less than or equal to 65535"),
         ("FOREBAY_QUEUE", "sqs://q", "queue: expected `store`"),
         ("FOREBAY_CREDITS", "0", "credits: Input should be greater than or equal to 1"),
@@ -128,6 +198,8 @@ def test_no_secret_shows(store: str) -> None:
 
 def test_a_secret_does_not_show_in_a_mistake() -> None:
     assert KEY not in "\n".join(mistakes(keys={"no spaces": KEY}, port=-1))
+    assert KEY not in "\n".join(mistakes(keys=KEY, store=[KEY], queue=KEY, kafka=KEY))
+    assert KEY not in "\n".join(mistakes(keys={"a": {"b": KEY}}, kafka={"sasl.password": [KEY]}, sotre=KEY))
 
 
 def test_every_setting_is_shown_and_described() -> None:
