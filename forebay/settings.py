@@ -36,6 +36,8 @@ _OURS_ELSEWHERE = ("FOREBAY_TEST_",)
 """Variables of the test suite."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
+_NO_UTF8 = re.compile("[\ud800-\udfff]")
+"""What Python makes of other bytes in the environment."""
 _repr = reprlib.Repr()
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -128,6 +130,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, _KafkaVariables(settings_cls), env_settings, TomlConfigSettingsSource(settings_cls)
 
+    @field_validator("home", "models")
+    @classmethod
+    def _a_path_can_be_opened(cls, path: Path) -> Path:
+        if "\0" in str(path):
+            raise ValueError("expected a path, there is none with U+0000 in it")
+        return path
+
     @field_validator("queue")
     @classmethod
     def _queue_is_there(cls, queue: str) -> str:
@@ -156,7 +165,8 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         if self.store is not None:
             return self.store.get_secret_value()
-        return f"sqlite:///{self.home.absolute() / 'forebay.db'}"
+        path = str(self.home.absolute() / "forebay.db")
+        return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
     @property
     def queue_topic(self) -> KafkaAddress | None:
@@ -186,9 +196,9 @@ class _KafkaVariables(PydanticBaseSettingsSource):
 
 def load(**given: Any) -> Settings:
     """The settings in force; `given` (command line options that are not None) go first. Raises BadSettings."""
-    unknown = _unknown_variables()
-    if unknown:
-        raise BadSettings("\n".join(unknown))
+    faults = _variable_faults()
+    if faults:
+        raise BadSettings("\n".join(faults))
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as fault:
@@ -239,13 +249,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _unknown_variables() -> list[str]:
+def _variable_faults() -> list[str]:
     ours = sorted(name for name in os.environ if name.startswith(PREFIX) and not name.startswith(_OURS_ELSEWHERE))
-    return [f"{name}: {fault}" for name in ours if (fault := _unknown_variable(name))]
+    return [f"{name}: {fault}" for name in ours if (fault := _variable_fault(name))]
 
 
-def _unknown_variable(name: str) -> str | None:
-    """What is wrong with the name."""
+def _variable_fault(name: str) -> str | None:
+    """What is wrong with it."""
+    if _NO_UTF8.search(os.environ[name]):
+        return "expected UTF-8"
     setting, below, nested = name.partition("__")
     if name.startswith(KAFKA_PREFIX) and name[len(KAFKA_PREFIX) :][:1] not in ("", "_"):
         return None

@@ -32,25 +32,58 @@ class CommandError(Exception):
 
 def run(app: typer.Typer) -> NoReturn:
     """Run the command line; every expected fault becomes `forebay: …` on stderr and an exit code."""
+    _open_closed_streams()
     try:
+        code = _code_of(app)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        _silence()
+        sys.exit(_BROKEN_PIPE)
+    sys.exit(code)
+
+
+def _code_of(app: typer.Typer) -> int:
+    """Raises BrokenPipeError, and whatever is a bug of ours."""
+    try:
+        _check_arguments()
         code = app(prog_name="forebay", standalone_mode=False)
         sys.stdout.flush()
     except CommandError as fault:
         _say(fault)
-        sys.exit(fault.code)
+        return fault.code
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_INTERRUPTED)
+        return _INTERRUPTED
     except BrokenPipeError:
-        _silence()
-        sys.exit(_BROKEN_PIPE)
+        raise
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # the parser makes this of it, with the code 1
+            raise end.__context__ from None
+        raise
     except Exception as fault:
         if isinstance(fault, _ParserFault):
-            sys.exit(_say_usage(fault))
+            return _say_usage(fault)
         if not isinstance(fault, _expected()):
             raise
         _say(fault)
-        sys.exit(Exit.NOT_FOUND if isinstance(fault, _unknown()) else Exit.FAILED)
-    sys.exit(code if isinstance(code, int) else Exit.OK)
+        return Exit.NOT_FOUND if isinstance(fault, _unknown()) else Exit.FAILED
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _open_closed_streams() -> None:
+    """Python has None for a stream that it was started without (`>&-`), and the next file opened would take its number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115  # until the end
+
+
+def _check_arguments() -> None:
+    """Python lets other bytes through as lone surrogates, which neither a database nor a terminal takes."""
+    for number, argument in enumerate(sys.argv[1:], 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise CommandError(f"argument {number} is {argument!r}: expected UTF-8", Exit.USAGE) from None
 
 
 def _expected() -> tuple[type[Exception], ...]:
@@ -97,4 +130,8 @@ def _say_usage(fault: Exception) -> int:
 
 def _silence() -> None:
     """Whoever read our output is gone; Python would complain once more when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

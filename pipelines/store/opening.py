@@ -60,11 +60,19 @@ def parse(url: str) -> URL:
         raise StoreAway(f"store: {_EXPECTED}") from fault
     if parsed.drivername not in ("sqlite", "postgresql", "postgresql+psycopg", "postgres"):
         raise StoreAway(f"store: {parsed.drivername!r} is not supported, {_EXPECTED}")
+    if "\0" in (parsed.database or ""):
+        raise StoreAway(f"store: U+0000 is in no name, {_EXPECTED}")
     if parsed.drivername == "sqlite":
-        if not parsed.database or parsed.database == ":memory:":
-            raise StoreAway("store: a SQLite store needs a file, expected sqlite:///path/to/file.db")
-        return parsed
+        return _a_file(parsed)
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def _a_file(url: URL) -> URL:
+    if not url.database or url.database == ":memory:":
+        raise StoreAway("store: a SQLite store needs a file, expected sqlite:///path/to/file.db")
+    if url.host or url.port or url.username is not None or url.query:
+        raise StoreAway("store: a SQLite store has no host, user or options, expected sqlite:///path/to/file.db")
+    return url
 
 
 def _sqlite(url: URL) -> Engine:

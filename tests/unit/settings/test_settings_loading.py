@@ -158,6 +158,17 @@ def test_mistakes_in_the_file_are_named() -> None:
     assert mistakes()[0].startswith("forebay.toml: ")
 
 
+def test_what_is_no_text_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREBAY_HOME", "a\udcff")
+    assert mistakes() == ["FOREBAY_HOME: expected UTF-8"]
+
+
+def test_a_path_has_no_nul() -> None:
+    toml('home = "a\\u0000b"')
+    (line,) = mistakes()
+    assert line.startswith("home: expected a path, there is none with U+0000 in it")
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load().port = 1  # type: ignore[misc]

@@ -30,6 +30,11 @@ def refusal(url: str, migrate: Migrate = "always") -> str:
         ("postgresql+asyncpg://u:secret@h/d", "'postgresql+asyncpg' is not supported"),
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
+        ("sqlite://host/x", "no host, user or options"),
+        ("sqlite://u:secret@/x", "no host, user or options"),
+        ("sqlite:///x?mode=ro", "no host, user or options"),
+        ("sqlite:///a%00b", "U+0000"),
+        ("postgresql://h/a%00b", "U+0000"),
         ("postgresql://u:secret@h:port/d", "expected sqlite:///"),
     ],
 )
