@@ -1,6 +1,7 @@
 """`forebay submit`: through the store itself, no server needed."""
 
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -59,9 +60,13 @@ def submit(
         with opened.store(settings) as store, opened.notices(settings) as notices:
             print_id = _no_id if wait is not None else _json_id if json else print
             sent = _Sending(store, notices, drafter, print_id)
-            with progress("submitting", size) as advance:
-                sent.all(given, advance)
-            waited = Exit.OK if wait is None else _wait(store, tenant, sent.ids, wait, json)
+            try:
+                with progress("submitting", size) as advance:
+                    sent.all(given, advance)
+                waited = Exit.OK if wait is None else _wait(store, tenant, sent.ids, wait, json)
+            except KeyboardInterrupt:
+                sent.interrupted(None if wait is None else _json_id if json else print, _as_given(tenant, home))
+                raise
     sent.summary(file)
     raise typer.Exit(Exit.FAILED if sent.bad else waited)
 
@@ -74,14 +79,18 @@ class _Sending:
         self._print_id = print_id
         self.ids: list[str] = []
         self.bad = 0
+        self._unsure = 0
+        """Inputs that are being committed."""
 
     def all(self, lines: Iterator["Line"], advance: Callable[[int], None]) -> None:
         while chunk := list(islice(lines, CHUNK)):
             drafts = [draft for line in chunk if (draft := self._draft(line)) is not None]
+            self._unsure = len(drafts)
             for outcome in self._store.submit(drafts):
                 if not isinstance(outcome, Accepted):
                     raise CommandError(f"the idempotency key belongs to job {outcome.id}, submitted with another input")
                 self.ids.append(outcome.id)
+                self._unsure -= 1
                 self._print_id(outcome.id)
             self._notices.work()
             advance(sum(line.size for line in chunk))
@@ -92,6 +101,14 @@ class _Sending:
         if not self.ids and not self.bad:
             raise CommandError(f"{file}: no inputs in it")
         say(f"{len(self.ids)} submitted" + (f", {self.bad} left out" if self.bad else ""))
+
+    def interrupted(self, print_id: Callable[[str], None] | None, options: str) -> None:
+        """What is there already, and how to look at it. `print_id`: when no ids were printed so far."""
+        for id in self.ids if print_id is not None else ():
+            print_id(id)
+        perhaps = f", and perhaps {self._unsure} more" if self._unsure else ""
+        look = f"look with `forebay result <job_id>{options}` or `forebay jobs ls{options}`"
+        say(f"interrupted: {len(self.ids)} submitted{perhaps}" + (f"; {look}" if self.ids or perhaps else ""))
 
     def _draft(self, line: "Line") -> Submission | None:
         from pipelines.ports import InvalidInput
@@ -119,6 +136,12 @@ def _wait(store: "Store", tenant: str, ids: list[str], seconds: float, json: boo
     for id in ids:
         results.show(id, found.get(id), json)
     return waiting.exit_code(ids, found)
+
+
+def _as_given(tenant: str, home: Path | None) -> str:
+    """The options by which another command finds the same jobs."""
+    named = f" --tenant {tenant}" if tenant != DEFAULT_TENANT else ""
+    return named + (f" --home {shlex.quote(str(home))}" if home is not None else "")
 
 
 def _json_id(id: str) -> None:

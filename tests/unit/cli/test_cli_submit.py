@@ -3,11 +3,13 @@
 import io
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from cli_driver import OTHER, PICTURE, Command
 
 from forebay.cli import errors, inputs
+from pipelines.store.sql import SqlStore
 
 LINE = json.dumps(PICTURE)
 
@@ -85,6 +87,49 @@ def test_waiting_ends_when_the_job_does(forebay: Command) -> None:
     forebay.succeed(id)
     said = forebay("submit", "digits", "--input", LINE, "--key", "k", "--wait", "1h")
     assert (said.code, said.out) == (0, f'{id} succeeded {{"probabilities":[1.0]}}\n')
+
+
+def interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_an_interrupt_while_waiting_tells_the_ids(
+    forebay: Command, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("forebay.cli.waiting.until_ended", interrupt)
+    file = written(forebay.folder, LINE, LINE)
+    options = ("--tenant", "ann", "--home", str(forebay.folder / "a b"))
+    said = forebay("submit", "digits", "--file", file, "--wait", "1h", *options, *more)
+    assert said.code == 130
+    ids = [record["job_id"] for record in said.records] if more else said.out.split()
+    there = forebay("jobs", "ls", "--json", *options).records
+    assert sorted(ids) == sorted(record["job_id"] for record in there)
+    assert len(ids) == 2
+    given = f"--tenant ann --home '{forebay.folder}/a b'"
+    look = f"look with `forebay result <job_id> {given}` or `forebay jobs ls {given}`"
+    assert said.err == f"forebay: interrupted: 2 submitted; {look}\n"
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait", "1h")])
+def test_an_interrupt_while_submitting_tells_each_id_once(
+    forebay: Command, monkeypatch: pytest.MonkeyPatch, wait: tuple[str, ...]
+) -> None:
+    commit = SqlStore.submit
+    monkeypatch.setattr("forebay.cli.submit.CHUNK", 2)
+    first = iter([True])
+    monkeypatch.setattr(SqlStore, "submit", lambda *given: commit(*given) if next(first, False) else interrupt())
+    said = forebay("submit", "digits", "--file", written(forebay.folder, *[LINE] * 4), *wait)
+    assert said.code == 130
+    assert sorted(said.out.split()) == sorted(record["job_id"] for record in forebay("jobs", "ls", "--json").records)
+    assert len(said.out.split()) == 2
+    assert said.err.startswith("forebay: interrupted: 2 submitted, and perhaps 2 more; look with `forebay result <job_id>`")
+
+
+def test_an_interrupt_before_anything_was_submitted(forebay: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forebay.cli.inputs.Drafter.draft", interrupt)
+    said = forebay("submit", "digits", "--input", LINE, "--wait", "1h")
+    assert (said.code, said.out, said.err) == (130, "", "forebay: interrupted: 0 submitted\n")
 
 
 def test_a_line_is_no_longer_than_a_body_may_be(forebay: Command, monkeypatch: pytest.MonkeyPatch) -> None:
