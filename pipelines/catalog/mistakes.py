@@ -1,8 +1,11 @@
 """What can be wrong with a model repository, and with a question to it."""
 
+import stat
 from pathlib import Path
 
 from msgspec import Struct
+
+NO_FILE = "neither a file nor a folder; expected a regular file"
 
 
 class ModelMistake(Struct, frozen=True):
@@ -38,3 +41,12 @@ def stays_inside(path: Path, folder: Path) -> bool:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):  # a loop of links (RuntimeError up to 3.12), a name with U+0000
         return False
+
+
+def is_odd(path: Path) -> bool:
+    """Whether it is a pipe, a device or a socket: whoever opens one may wait for ever. What is not there is not odd."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

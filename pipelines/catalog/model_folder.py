@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from pipelines.catalog.mistakes import BadModels, ModelMistake, stays_inside
+from pipelines.catalog.mistakes import NO_FILE, BadModels, ModelMistake, is_odd, stays_inside
 from pipelines.catalog.spec_file import read_spec
 from pipelines.inputs import InputCodec
 from pipelines.ports import InvalidInput
@@ -49,15 +49,12 @@ def read_model(root: Path, folder: Path) -> ServedModel:
     file = folder / SPEC_FILE
     if not stays_inside(folder, root) or not stays_inside(file, folder):
         raise BadModels([ModelMistake(str(file), "", "leads out of the model repository; links may not")])
-    try:
-        numbers = sorted((p.name for p in folder.iterdir() if p.is_dir() and VERSION.fullmatch(p.name)), key=int)
-    except OSError as fault:
-        raise BadModels([ModelMistake(str(folder), "", str(fault.strerror))]) from None
-    mistakes = list(_folder_mistakes(folder, numbers))
+    numbers, mistakes = _numbers(folder)
+    mistakes += _folder_mistakes(folder, numbers)
     try:
         spec = read_spec(file)
     except BadModels as bad:
-        raise BadModels(bad.mistakes + mistakes) from None
+        raise BadModels(list(dict.fromkeys(bad.mistakes + mistakes))) from None
     mistakes += [
         ModelMistake(str(file), key, text)
         for check in (_name, _aliases, _versions, _hooks, _example)
@@ -68,6 +65,17 @@ def read_model(root: Path, folder: Path) -> ServedModel:
     return ServedModel(spec, {number: _version(spec, folder, number) for number in numbers})
 
 
+def _numbers(folder: Path) -> tuple[list[str], list[ModelMistake]]:
+    """The versions, ascending, and what only looks like one. Raises BadModels."""
+    try:
+        named = [path for path in folder.iterdir() if path.name.isdecimal()]
+        numbers = sorted((path.name for path in named if VERSION.fullmatch(path.name) and path.is_dir()), key=int)
+    except OSError as fault:
+        raise BadModels([ModelMistake(str(folder), "", str(fault.strerror))]) from None
+    text = "no version; expected a folder named by a number from 1 to 999999999, without leading zeros"
+    return numbers, [ModelMistake(str(path), "", text) for path in sorted(named) if path.name not in numbers]
+
+
 def _folder_mistakes(folder: Path, numbers: list[str]) -> Iterator[ModelMistake]:
     if not numbers:
         yield ModelMistake(str(folder), "", f"no version folder; expected {folder}/1 with the model's files")
@@ -76,6 +84,8 @@ def _folder_mistakes(folder: Path, numbers: list[str]) -> Iterator[ModelMistake]
             path = Path(here, name)
             if path.is_symlink() and not stays_inside(path, folder):
                 yield ModelMistake(str(path), "", "leads out of the model's folder; links may not")
+            elif is_odd(path):
+                yield ModelMistake(str(path), "", NO_FILE)
 
 
 _Found = Iterator[tuple[str, str]]

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipelines.catalog.mistakes import BadModels, ModelMistake
+from pipelines.catalog.mistakes import NO_FILE, BadModels, ModelMistake, is_odd
 from schemas.model_spec import ModelSpec
 
 MAX_BYTES = 1 << 20
@@ -39,6 +39,8 @@ def _bad(file: Path, key: str, text: str) -> BadModels:
 
 
 def _load(file: Path) -> Any:
+    if is_odd(file):
+        raise _bad(file, "", NO_FILE)
     try:
         if file.stat().st_size > MAX_BYTES:
             raise _bad(file, "", f"larger than {MAX_BYTES} bytes")

@@ -1,6 +1,7 @@
 """`forebay models`."""
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,18 @@ class Test_check:
         (forebay.models / "digits" / "2" / "model.py").write_text("")
         said = forebay("models", "check")
         assert (said.code, said.one_line, "model.py: sha256 is" in said.err) == (errors.Exit.FAILED, True, True)
+
+
+    @pytest.mark.timeout(20)
+    def test_pipes_and_odd_versions_are_named(self, forebay: Command) -> None:
+        (forebay.models / "digits" / "01").mkdir()
+        artifact = forebay.models / "digits" / "1" / "model.onnx"
+        artifact.unlink()
+        os.mkfifo(artifact)
+        said = forebay("models", "check")
+        assert said.code == errors.Exit.FAILED
+        assert "digits/01: no version; expected a folder named by a number" in said.err
+        assert "digits/1/model.onnx: neither a file nor a folder; expected a regular file" in said.err
 
 
 @pytest.mark.usefixtures("only_onnx")

@@ -1,5 +1,6 @@
 """A model repository: what it resolves to, and how each mistake is told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,31 @@ def test_all_mistakes_are_told_and_good_models_stay(tmp_path: Path) -> None:
         "renamed/model.yaml: name",
         "renamed/model.yaml: aliases.a",
     ]
+
+
+@pytest.mark.parametrize("name", ["0", "01", "1234567890", "\u0663"])
+def test_a_folder_that_is_nearly_a_version_is_named(tmp_path: Path, name: str) -> None:
+    add(tmp_path, versions=("1", name))
+    expected = "no version; expected a folder named by a number from 1 to 999999999, without leading zeros"
+    assert mistakes(tmp_path) == [f"good/{name}: {expected}"]
+
+
+def test_a_file_is_no_version(tmp_path: Path) -> None:
+    (add(tmp_path, versions=("1",)) / "2").write_text("")
+    assert mistakes(tmp_path)[0].startswith("good/2: no version; expected a folder")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("place", ["model.yaml", "hooks.py", "1/model.onnx", "1/deep/weights.bin"])
+def test_a_pipe_is_named_and_never_opened(tmp_path: Path, place: str) -> None:
+    path = add(tmp_path, more="hooks: hooks.py") / place
+    path.parent.mkdir(exist_ok=True)
+    (tmp_path / "good" / "hooks.py").write_text("")
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    found = mistakes(tmp_path)
+    assert found[0] == f"good/{place}: neither a file nor a folder; expected a regular file"
+    assert found.count(found[0]) == 1
 
 
 def test_links_stay_inside(tmp_path: Path) -> None:
