@@ -85,7 +85,7 @@ def api_of(settings: Settings) -> Api:
 def worker_of(settings: Settings) -> Serving:
     """Loads and warms every model of the pool: slow. Raises BadModels, BadArtifact, StoreAway."""
     catalog = open_catalog(settings)
-    fleet = load_fleet(catalog.in_pool(settings.pool), settings.device, log.warning)
+    fleet = load_fleet(catalog.in_pool(settings.pool), settings.device, log.warning, log.info)
     if not fleet.models:
         pools = ", ".join(sorted({spec.pool for spec in catalog.specs()})) or "none"
         raise BadSettings(f"pool {settings.pool}: no model of it can run here; there are models of: {pools}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipelines.catalog import ModelVersion
 from workers.errors import RuntimeMissing
-from workers.loading import LoadedModel, load, warm
+from workers.loading import LoadedModel, availability, load, warm
 
 
 class LoadedFleet:
@@ -26,16 +26,29 @@ class LoadedFleet:
         return self._loaded.get((model, version))
 
 
-def load_fleet(versions: Sequence[ModelVersion], device: str, on_missing: Callable[[str], None]) -> LoadedFleet:
-    """Load and warm every version. One whose runtime is not installed is told of and left out; a damaged one stops the
-    start: raises BadArtifact."""
+def load_fleet(
+    versions: Sequence[ModelVersion], device: str, on_missing: Callable[[str], None], on_absent: Callable[[str], None]
+) -> LoadedFleet:
+    """Load and warm every version. One whose runtime cannot be used is told of and left out; a damaged one stops the
+    start: raises BadArtifact.
+
+    `on_absent`: its runtime is not installed, and other versions of its model are served: a choice, no fault.
+    """
     loaded: dict[tuple[str, str], LoadedModel] = {}
+    absent: list[tuple[str, str]] = []
     for version in versions:
+        missing = availability(version)
+        if missing is not None:
+            absent.append((version.name, f"model {version.name} version {version.version} is left out: {missing}"))
+            continue
         try:
             model = load(version, device)
-        except RuntimeMissing as missing:
-            on_missing(str(missing))
+        except RuntimeMissing as fault:
+            on_missing(str(fault))
             continue
         warm(model, version)
         loaded[version.name, version.version] = model
+    served = {name for name, _ in loaded}
+    for name, text in absent:
+        (on_absent if name in served else on_missing)(text)
     return LoadedFleet(loaded)

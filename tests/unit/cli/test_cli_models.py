@@ -79,7 +79,6 @@ class Test_check:
         said = forebay("models", "check")
         assert (said.code, said.one_line, "model.py: sha256 is" in said.err) == (errors.Exit.FAILED, True, True)
 
-
     @pytest.mark.timeout(20)
     def test_pipes_and_odd_versions_are_named(self, forebay: Command) -> None:
         (forebay.models / "digits" / "01").mkdir()

@@ -123,7 +123,9 @@ def test_an_interrupt_while_submitting_tells_each_id_once(
     assert said.code == 130
     assert sorted(said.out.split()) == sorted(record["job_id"] for record in forebay("jobs", "ls", "--json").records)
     assert len(said.out.split()) == 2
-    assert said.err.startswith("forebay: interrupted: 2 submitted, and perhaps 2 more; look with `forebay result <job_id>`")
+    assert said.err.startswith(
+        "forebay: interrupted: 2 submitted, and perhaps 2 more; look with `forebay result <job_id>`"
+    )
 
 
 def test_an_interrupt_before_anything_was_submitted(forebay: Command, monkeypatch: pytest.MonkeyPatch) -> None:
