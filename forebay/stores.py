@@ -1,15 +1,21 @@
 """The light half of the wiring: what a command needs that runs no model and serves no HTTP."""
 
+from typing import TYPE_CHECKING
+
 from forebay.settings import Settings
-from pipelines.catalog import Catalog
 from pipelines.store.notices_local import LocalNotices
-from pipelines.store.notices_postgres import PostgresNotices
 from pipelines.store.opening import Migrate, open_store, parse
 from pipelines.store.sql import SqlStore
 
+if TYPE_CHECKING:
+    from pipelines.catalog import Catalog
+    from pipelines.store.notices_postgres import PostgresNotices
 
-def open_catalog(settings: Settings) -> Catalog:
+
+def open_catalog(settings: Settings) -> "Catalog":
     """Raises BadModels when any model.yaml has a mistake."""
+    from pipelines.catalog import Catalog
+
     catalog = Catalog.open(settings.models)
     catalog.check()
     return catalog
@@ -27,8 +33,10 @@ def store_of(settings: Settings, *, patience: float | None = None) -> SqlStore:
     return open_store(settings.store_url, broker=settings.queue != "store", migrate=migrate, patience=within)
 
 
-def notices_of(settings: Settings) -> LocalNotices | PostgresNotices:
+def notices_of(settings: Settings) -> "LocalNotices | PostgresNotices":
     url = parse(settings.store_url)
     if url.get_backend_name() == "sqlite":
         return LocalNotices(settings.home / "wake")
+    from pipelines.store.notices_postgres import PostgresNotices
+
     return PostgresNotices(url)

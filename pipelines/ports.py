@@ -5,16 +5,20 @@ called from an event loop.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
 from msgspec import Struct
 
 from schemas.jobs import Claim
 from schemas.verdicts import Verdict
 
-Tensors: TypeAlias = dict[str, np.ndarray]
-"""One item's tensors by name, without a batch dimension."""
+if TYPE_CHECKING:
+    import numpy as np
+
+    Tensors: TypeAlias = dict[str, np.ndarray]
+    """One item's tensors by name, without a batch dimension."""
+else:  # whoever only looks at jobs never sees a tensor, and numpy is slow to import
+    Tensors = dict
 
 
 class Message(Struct, frozen=True):

@@ -104,8 +104,9 @@ class _Sending:
 
     def interrupted(self, print_id: Callable[[str], None] | None, options: str) -> None:
         """What is there already, and how to look at it. `print_id`: when no ids were printed so far."""
-        for id in self.ids if print_id is not None else ():
-            print_id(id)
+        if print_id is not None:
+            for id in self.ids:
+                print_id(id)
         perhaps = f", and perhaps {self._unsure} more" if self._unsure else ""
         look = f"look with `forebay result <job_id>{options}` or `forebay jobs ls{options}`"
         say(f"interrupted: {len(self.ids)} submitted{perhaps}" + (f"; {look}" if self.ids or perhaps else ""))

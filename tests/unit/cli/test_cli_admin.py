@@ -95,8 +95,28 @@ def test_our_own_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> Non
         errors.run(broken)
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, forebay.cli.app; print(*{n.partition('.')[0] for n in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"sqlalchemy", "alembic", "numpy", "fastapi", "pydantic", "uvicorn", "torch", "onnxruntime", "psycopg"}
-    assert heavy & set(done.stdout.split()) == set()
+HEAVY = {"sqlalchemy", "alembic", "numpy", "fastapi", "pydantic", "uvicorn", "torch", "onnxruntime", "psycopg"}
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("", set()),
+        ("jobs ls", {"sqlalchemy", "pydantic"}),
+        ("models ls", {"numpy", "pydantic"}),
+        ("config", {"pydantic"}),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(forebay: Command, command: str, needed: set[str]) -> None:
+    assert forebay("db", "upgrade").code == 0
+    code = f"""
+import sys, forebay.cli.app
+sys.argv = ["forebay", *{command.split()}]
+try:
+    forebay.cli.app.main() if sys.argv[1:] else None
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=forebay.folder)
+    assert HEAVY & set(done.stderr.splitlines()[-1].split()) == needed
