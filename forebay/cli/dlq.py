@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forebay.cli import dlq_acting, opened, options, records
+from forebay.cli import dlq_acting, dlq_topic, opened, options, records
 from forebay.cli.errors import CommandError, Exit
 from forebay.cli.output import iso, json_line, line_of, table
 from schemas.dead_letters import DeadLetter, DeadLetterFilter, Group
@@ -33,14 +33,21 @@ def ls(
         bool, typer.Option("--strays", help="What came on the queue and names no job, kept as it came.")
     ] = False,
     group: Annotated[bool, typer.Option("--group", help="Count by model, version, reason and error.")] = False,
+    topic: options.DeadTopic = None,
+    bootstrap: options.Bootstrap = None,
     tenant: options.Tenant = DEFAULT_TENANT,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
-    """The newest failures first."""
+    """The newest failures first; of a topic, the oldest first."""
     from pipelines import replaying
 
     wanted = DeadLetterFilter(model, version, reason, error, since, until)
+    if topic is not None:
+        dlq_topic.only_in_store({"--strays": strays, "--tenant": tenant != DEFAULT_TENANT})
+        listed = dlq_topic.groups if group else dlq_topic.ls
+        listed(opened.settings_with(home), bootstrap, topic, wanted, limit, json)
+        return
     with opened.existing_store(opened.settings_with(home)) as store:
         if strays:
             _print_strays(store.strays(limit), json)
@@ -52,12 +59,18 @@ def ls(
 
 @dlq.command("show")
 def show(
-    id: Annotated[str, typer.Argument(help="The job.")],
+    id: Annotated[str, typer.Argument(help="The job; of a topic, partition:offset.")],
+    topic: options.DeadTopic = None,
+    bootstrap: options.Bootstrap = None,
     tenant: options.Tenant = DEFAULT_TENANT,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
     """Everything about one: its input, every attempt, every replay."""
+    if topic is not None:
+        dlq_topic.only_in_store({"--tenant": tenant != DEFAULT_TENANT})
+        dlq_topic.show(opened.settings_with(home), bootstrap, topic, id, json)
+        return
     with opened.existing_store(opened.settings_with(home)) as store:
         letter = store.dead_letter(tenant, id)
         if letter is None:

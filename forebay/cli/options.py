@@ -78,3 +78,9 @@ Since = Annotated[float | None, typer.Option(parser=point, metavar="TIME", help=
 Until = Annotated[float | None, typer.Option(parser=point, metavar="TIME", help="Before: 10m (ago), or ISO 8601.")]
 Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")]
 Wait = Annotated[float | None, typer.Option(parser=duration, metavar="DURATION", help="How long to wait for the end.")]
+DeadTopic = Annotated[
+    str | None, typer.Option("--topic", metavar="TOPIC", help="Dead letters of a stream, on this topic.")
+]
+Bootstrap = Annotated[
+    str | None, typer.Option(help="Brokers of --topic.", show_default="FOREBAY_KAFKA_BOOTSTRAP_SERVERS")
+]

@@ -1,0 +1,1 @@
+"""Dead letters on a topic, as the stream lane writes them: looked at, replayed to their input, discarded."""
