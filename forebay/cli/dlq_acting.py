@@ -3,11 +3,12 @@
 import sys
 import time
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forebay.cli import dlq_choosing, opened, options, records
+from forebay.cli import dlq_choosing, dlq_topic, dlq_topic_acting, opened, options, records
 from forebay.cli.errors import CommandError, Exit
 from forebay.cli.output import json_line, progress, say, summary
 from schemas.jobs import DEFAULT_TENANT
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from pipelines.store.port import Store
     from schemas.dead_letters import DeadLetter, Replay
 
-Ids = Annotated[list[str] | None, typer.Argument(help="Jobs, by id.")]
-All = Annotated[bool, typer.Option("--all", help="All dead letters of the tenant.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Jobs, by id; of a topic, partition:offset.")]
+All = Annotated[bool, typer.Option("--all", help="All dead letters of the tenant, or of the topic.")]
+Most = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")]
 
 
 def replay(
@@ -37,6 +39,9 @@ def replay(
     rate: Annotated[float | None, typer.Option(parser=options.rate, help="At most so many a second.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and check it.")] = False,
     by: Annotated[str | None, typer.Option(help="Who does it, for the audit. Default: the user.")] = None,
+    topic: options.DeadTopic = None,
+    bootstrap: options.Bootstrap = None,
+    limit: Most = None,
     tenant: options.Tenant = DEFAULT_TENANT,
     models: options.Models = None,
     home: options.Home = None,
@@ -47,11 +52,18 @@ def replay(
     from pipelines import replaying
 
     chosen = dlq_choosing.choose(tenant, ids, all_, model, only_version, reason, error, since, until)
+    if topic is not None:
+        dlq_topic.only_in_store(
+            {"--patch": patch is not None, "--version": version is not None, "--by": by is not None,
+             "--tenant": tenant != DEFAULT_TENANT, "--models": models is not None}
+        )  # fmt: skip
+        asked = dlq_topic_acting.Asked(opened.settings_with(home), bootstrap, topic, chosen.wanted, limit, json)
+        raise typer.Exit(dlq_topic_acting.replay(asked, rate, dry_run))
     change = replaying.Change(dlq_choosing.patch(patch), version, by or dlq_choosing.user())
     settings = opened.settings_with(home, models)
     with opened.existing_store(settings) as store, opened.notices(settings) as notices:
         planner = replaying.Planner(lambda: stores.open_catalog(settings), change)
-        found = replaying.select(store, tenant, chosen.wanted)
+        found = islice(replaying.select(store, tenant, chosen.wanted), limit)
         if dry_run:
             planned = [_would(letter, planner.plan(letter), json) for letter in found]
             summary(f"{len(planned)} would be replayed", json)
@@ -72,6 +84,9 @@ def discard(
     until: options.Until = None,
     all_: All = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    topic: options.DeadTopic = None,
+    bootstrap: options.Bootstrap = None,
+    limit: Most = None,
     tenant: options.Tenant = DEFAULT_TENANT,
     home: options.Home = None,
     json: options.Json = False,
@@ -80,8 +95,12 @@ def discard(
     from pipelines import replaying
 
     chosen = dlq_choosing.choose(tenant, ids, all_, model, version, reason, error, since, until)
+    if topic is not None:
+        dlq_topic.only_in_store({"--tenant": tenant != DEFAULT_TENANT})
+        asked = dlq_topic_acting.Asked(opened.settings_with(home), bootstrap, topic, chosen.wanted, limit, json)
+        raise typer.Exit(dlq_topic_acting.discard(asked, None if yes else _confirm))
     with opened.existing_store(opened.settings_with(home)) as store:
-        found = [letter.id for letter in replaying.select(store, tenant, chosen.wanted)]
+        found = [letter.id for letter in islice(replaying.select(store, tenant, chosen.wanted), limit)]
         if found and not yes:
             _confirm(len(found))
         _discard(store, tenant, found, json)

@@ -57,7 +57,7 @@ def show(settings: "Settings", bootstrap: str | None, topic: str, id: str, json:
         from pipelines.dead_topics.letter import read
 
         parts = dead.look({partition})
-        message = dead.record(topic, partition, offset) if parts else None
+        message = dead.record(partition, offset) if parts else None
         if message is None:
             raise CommandError(f"{id}: no such record in {topic}", Exit.NOT_FOUND)
         whole = records.whole_letter(read(message), settled=offset in parts[0].settled)

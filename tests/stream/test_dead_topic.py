@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-import pytest
-
 from tests.e2e import probe
+from tests.e2e.probe import Kind
 from tests.e2e.processes import Forebay
 from tests.services.broker import Broker
 from tests.stream.stage import StreamStage, stream_stage
-from tests.stream.topics import bad, feed, good
+from tests.stream.topics import bad, feed, good, of_kind, read_all
 
 
 def dlq(on: StreamStage, command: str, *arguments: str, code: int = 0, **settings: str) -> Forebay:
@@ -53,3 +52,44 @@ def test_ls_and_show_tell_what_is_there_and_commit_nothing(kafka: Broker) -> Non
         assert len(table) == 7
         dlq(on, "show", "0:99999", code=3)
         dlq(on, "show", "nonsense", code=2)
+
+
+def test_a_replay_gives_back_what_came_and_settles_only_what_it_was_asked_for(kafka: Broker) -> None:
+    given = [
+        bad(n, b"\xff\xfe") if n % 10 == 3 else of_kind(n, Kind.ERROR) if n % 10 == 7 else good(n) for n in range(60)
+    ]
+    with stream_stage(kafka, partitions=2, model={"max_attempts": 1}) as on:
+        feed(kafka, on.topic, given)
+        drained(on)
+        before = {each["id"]: each for each in listed(on)}
+        assert len(before) == 12
+        would = dlq(on, "replay", "--reason", "model_error", "--dry-run").said
+        assert would.count("would be replayed to") == 6
+        assert len(read_all(kafka, on.topic)) == 60
+        done = dlq(on, "replay", "--reason", "model_error")
+        assert done.said.splitlines()[-1] == "6 replayed"
+        assert {each["id"] for each in listed(on)} == {
+            i for i, each in before.items() if each["reason"] == "invalid_input"
+        }
+        back = [found for found in read_all(kafka, on.topic) if "forebay.replays" in found.headers]
+        first = {found.n: found for found in read_all(kafka, on.topic) if "forebay.replays" not in found.headers}
+        assert sorted(found.n for found in back) == [n for n in range(60) if n % 10 == 7]
+        for found in back:
+            was = first[found.n]
+            assert (found.key, found.value, found.timestamp, found.partition) == (
+                was.key,
+                was.value,
+                was.timestamp,
+                was.partition,
+            )
+            assert found.headers == {"n": was.headers["n"], "forebay.replays": b"1"}
+        again = dlq(on, "replay", "--reason", "model_error")
+        assert again.said.splitlines()[-1] == "0 replayed"
+        ids = [each["id"] for each in listed(on)]
+        discarded = dlq(on, "discard", ids[0], "--yes")
+        assert discarded.said.splitlines() == [f"{ids[0]} discarded", "1 discarded"]
+        assert [each["id"] for each in listed(on)] == ids[1:]
+        assert "not a dead letter any more" in dlq(on, "replay", ids[0]).complained
+        assert "without" not in dlq(on, "discard", "--all", code=2).complained
+        dlq(on, "discard", "--all", "--yes")
+        assert listed(on) == []
