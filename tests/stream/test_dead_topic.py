@@ -1,14 +1,18 @@
 """`forebay dlq … --topic` on a real broker: looked at, replayed once, discarded, whatever is killed in between."""
 
 import json
+import time
 from typing import Any
+
+import pytest
+from confluent_kafka import Producer
 
 from tests.e2e import probe
 from tests.e2e.probe import Kind
-from tests.e2e.processes import Forebay
+from tests.e2e.processes import Forebay, eventually
 from tests.services.broker import Broker
 from tests.stream.stage import StreamStage, stream_stage
-from tests.stream.topics import bad, feed, good, of_kind, read_all
+from tests.stream.topics import EPOCH_MS, QUIET, bad, feed, good, of_kind, read_all
 
 
 def dlq(on: StreamStage, command: str, *arguments: str, code: int = 0, **settings: str) -> Forebay:
@@ -93,3 +97,61 @@ def test_a_replay_gives_back_what_came_and_settles_only_what_it_was_asked_for(ka
         assert "without" not in dlq(on, "discard", "--all", code=2).complained
         dlq(on, "discard", "--all", "--yes")
         assert listed(on) == []
+
+
+LETTERS = 6000
+
+
+@pytest.mark.timeout(240)
+def test_a_replay_that_is_killed_again_and_again_repeats_nothing_and_loses_nothing(kafka: Broker) -> None:
+    with stream_stage(kafka, partitions=3) as on:
+        bury(on, LETTERS)
+        kills = 0
+        for pause in (0.05, 0.1, 0.2, 0.4, 0.8):
+            process = on.place.start("dlq", "replay", "--topic", on.dead, "--model", "a", "--rate", "1000")
+            eventually(lambda process=process: "replayed" in process.said or process.code is not None, 60)  # type: ignore[misc]  # bound at once
+            time.sleep(pause)
+            kills += process.code is None
+            process.kill()
+        assert kills >= 3, "the kills missed the replay"
+        assert 0 < len(read_all(kafka, on.topic)) < LETTERS / 2
+        dlq(on, "replay", "--model", "a")
+        back = [found.n for found in read_all(kafka, on.topic)]
+        assert len(back) == len(set(back)), "a letter was replayed twice"
+        assert set(back) == set(range(0, LETTERS, 2))
+        assert {each["model"] for each in listed(on, "--limit", "10000")} == {"b"}
+        assert len(listed(on, "--limit", "10000")) == LETTERS / 2
+
+
+@pytest.mark.timeout(180)
+def test_the_newer_of_two_replays_takes_over_and_nothing_comes_twice(kafka: Broker) -> None:
+    with stream_stage(kafka, partitions=2) as on:
+        bury(on, 4000)
+        older = on.place.start("dlq", "replay", "--topic", on.dead, "--all", "--rate", "200")
+        eventually(lambda: "replayed" in older.said, 60, lambda: older.complained)
+        refused = dlq(on, "replay", "--all", code=1)
+        assert (
+            refused.complained == f"forebay: another replay or discard of {on.dead} runs on this machine; wait for it\n"
+        )
+        dlq(on, "replay", "--all", HOME=str(on.place.folder / "another-machine"))
+        assert older.wait(60) == 1
+        assert "another replay or discard" in older.complained.splitlines()[-1], older.complained
+        assert "Traceback" not in older.complained
+        back = [found.n for found in read_all(kafka, on.topic)]
+        assert sorted(back) == list(range(4000))
+
+
+def bury(on: StreamStage, count: int) -> None:
+    """Letters as a stream writes them, of the models `a` and `b` in turn."""
+    client = Producer({"bootstrap.servers": on.broker.bootstrap, **QUIET})
+    for n in range(count):
+        ours = {
+            "reason": "model_error", "error": "no", "topic": on.topic, "partition": "0", "offset": str(n),
+            "attempts": "1", "model": "ab"[n % 2], "version": "1", "failed-at": f"{time.time():.3f}",
+        }  # fmt: skip
+        headers = [("n", str(n).encode()), *((f"forebay.dlq.{name}", value.encode()) for name, value in ours.items())]
+        client.produce(
+            on.dead, good(n).value, b"k", n // 7 % len(on.progress.committed()), timestamp=EPOCH_MS + n, headers=headers
+        )
+        client.poll(0)
+    assert client.flush(30) == 0
