@@ -42,6 +42,8 @@ class Settling:
         self._tell = tell
         self._committed = Settled(0)
         """What the group has of the partition at hand."""
+        self._carrying = False
+        """From the first chunk on whose settled runs do not fit: those that stay keep their order."""
         self.carried = 0
         """Letters that stay and were written again to the end of their partition."""
 
@@ -54,12 +56,13 @@ class Settling:
         the rest is as it was.
         """
         for part in parts:
-            self._committed = part.committed
+            self._committed, self._carrying = part.committed, False
             at, settled = max(part.settled.base, part.first), part.settled
             for chunk in self._chunks(map(judge, self._dead.letters(part)), limit):
                 taken = sum(not isinstance(verdict, Left) for verdict in chunk)
                 if taken:
                     self._pace.wait(taken)
+                if taken or self._carrying:
                     settled = self._settle(part.number, settled, at, chunk)
                 at = chunk[-1].letter.offset + 1
                 yield chunk
@@ -87,7 +90,8 @@ class Settling:
         """What is settled after it. `at`: all from there to the end of the chunk was read."""
         outgoing = [verdict.record for verdict in chunk if isinstance(verdict, Replayed)]
         after, carried = before.with_spans(_spans(at, chunk)), list[Outgoing]()
-        if not after.fits:
+        self._carrying |= not after.fits
+        if self._carrying:
             carried = [_as_it_is(self._dead.topic, verdict.letter) for verdict in chunk if isinstance(verdict, Left)]
             after = before.with_spans([(at, chunk[-1].letter.offset + 1)])
         self._commit(number, [*outgoing, *carried], after)
