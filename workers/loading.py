@@ -46,6 +46,7 @@ class LoadedModel:
         self._padded = frozenset(tensor.name for tensor in version.spec.inputs if tensor.pad is not None) | set(
             hooks.pads
         )
+        self.hooked = hooks.preprocess is not None or self._weighed
         self.columnar = self._uniform and not self._weighed and hooks.postprocess is None
         """Whether `answer_many` can answer at all."""
 

@@ -1,8 +1,8 @@
 """The supervisor: one process that receives, claims, packs, records and settles, and has a device compute.
 
 Its threads only wait and call steps; what a step does is in `pipelines.flow`. The one replica here is the device thread.
-A replica whose model hangs cannot be stopped from within: its batch is judged, everything else is drained, and the
-process ends with `EXIT_STUCK`, for whoever started it to start it again.
+A thread that hangs in a model's code (the replica's in a batch, the intake's in a hook) cannot be stopped from within: what
+it was at is judged, everything else is drained, and the process ends with `EXIT_STUCK`, for whoever started it to start it again.
 """
 
 import logging
@@ -23,7 +23,7 @@ POLL_S = 1.0
 """Without a notice, how often the queue is looked at."""
 AWAY_S = 0.5
 WATCH_S = 0.5
-"""How often the running batch is held against its time-out."""
+"""How often what calls a model's code is held against its time-out."""
 
 
 class Ending(Struct, frozen=True):
@@ -41,7 +41,8 @@ class Supervisor:
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._work = threading.Event()
-        self._stuck = False
+        self._stuck: set[str] = set()
+        """Threads that never come back."""
         self._fault: BaseException | None = None
 
     def run(self) -> Ending:
@@ -78,15 +79,23 @@ class Supervisor:
     def _drain(self, threads: dict[str, threading.Thread]) -> Ending:
         """Nothing new is received; what waits is given back, what runs is finished, and everything is recorded."""
         self._worker.buffer.wake()
-        threads["intake"].join(self._grace)
-        if not self._stuck:
-            threads["device"].join(self._grace)
+        self._join("intake", threads["intake"])
+        self._join("device", threads["device"])
         self._worker.give_back()
         clean = self._worker.outbox.wait_quiet(self._grace)
         self._drained.set()
         self._worker.outbox.wake()
         threads["recorder"].join(2.0)
-        return Ending(clean=clean and not threads["device"].is_alive(), stuck=self._stuck)
+        return Ending(clean=clean and not threads["device"].is_alive(), stuck=bool(self._stuck))
+
+    def _join(self, name: str, thread: threading.Thread) -> None:
+        """Until it ends, is found to hang, or the grace is over."""
+        for _ in range(max(1, round(self._grace / WATCH_S))):
+            if name in self._stuck:
+                return
+            thread.join(WATCH_S)
+            if not thread.is_alive():
+                return
 
     def _intake(self) -> None:
         while not self._stopping.is_set():
@@ -114,7 +123,7 @@ class Supervisor:
                 self._worker.outbox.wait(POLL_S)
 
     def _heartbeat(self) -> None:
-        """Beats until the drain is over; in between, the watchdog of the running batch."""
+        """Beats until the drain is over; in between, the watchdog of what calls a model's code."""
         look = min(WATCH_S, self._worker.heartbeat.interval)
         looks_per_beat = round(self._worker.heartbeat.interval / look)
         for turn in count(1):
@@ -122,9 +131,9 @@ class Supervisor:
                 return
             if turn % looks_per_beat == 0:
                 self._worker.heartbeat.step()
-            if not self._stuck and self._worker.judge_stuck():
-                log.error("the model hangs: its batch is judged, the rest drained, this process ends")
-                self._stuck = True
+            for name, what in self._worker.judge_stuck().items():
+                log.error("the model hangs (%s): what it was at is judged, the rest drained, this process ends", what)
+                self._stuck.add(name)
                 self.stop()
 
     def _sweeper(self) -> None:

@@ -1,33 +1,22 @@
 """The device's side: take a batch, count its start, run it, judge it, hand the verdicts on."""
 
-import threading
 from collections.abc import Sequence
-
-from msgspec import Struct
 
 from pipelines.clock import Clock
 from pipelines.flow.breaker import Breaker
 from pipelines.flow.buffer import Batch, Buffer, Wait
 from pipelines.flow.ceilings import Ceilings
-from pipelines.flow.intake import prepare
 from pipelines.flow.isolation import Predict, isolate
 from pipelines.flow.item import Item
 from pipelines.flow.judging import Judge
 from pipelines.flow.observer import Observer
 from pipelines.flow.outbox import Entry, Outbox
+from pipelines.flow.preparing import Preparer
 from pipelines.flow.served import Served
+from pipelines.flow.watch import FINISHING, PREDICTING, Watch
 from pipelines.ports import Tensors
 from pipelines.store.port import Store
-from schemas.reasons import Reason
 from schemas.verdicts import Release, Verdict
-
-
-class Running(Struct, frozen=True):
-    """What the device is busy with: the watchdog goes by it."""
-
-    items: list[Item]
-    since: float
-    """Monotonic; of the model run that is under way, not of the whole isolation."""
 
 
 class Device:
@@ -46,9 +35,9 @@ class Device:
         self._clock = clock
         self._observer = observer
         self._next: Batch | None = None
-        self._handing_over = threading.Lock()
-        self._abandoned = False
-        self.running: Running | None = None
+        self.watch = Watch(clock)
+        """Of the model run that is under way, not of the whole isolation."""
+        self._preparer = Preparer(judge, breaker, self.watch)
 
     def step(self) -> Wait | None:
         """Run the next batch; None when one ran. Raises `StoreAway` with the batch kept for the next step."""
@@ -65,12 +54,6 @@ class Device:
                 self._run(started)
         self._next = None
         return None
-
-    def abandon(self) -> Running | None:
-        """The model hangs: whatever it still answers is ignored from now on. Returns what it was busy with."""
-        with self._handing_over:
-            self._abandoned = True
-            return self.running
 
     def release_next(self) -> None:
         """Drain: a batch that was taken and could not be started goes back."""
@@ -99,10 +82,10 @@ class Device:
 
     def _run(self, items: list[Item]) -> None:
         served = items[0].served
-        if items[0].prepared is None:  # lost twice in a row: decoded only now, alone, after its start was counted
-            items, refused = prepare(served, items, self._judge, self._breaker)
-            self._outbox.put([Entry(item.delivery, verdict) for item, verdict in refused])
-            if not items:
+        if items[0].prepared is None:  # a suspect: decoded only now, alone, after its start was counted
+            items, refused = self._preparer.prepare(served, items)
+            entries = [Entry(item.delivery, verdict) for item, verdict in refused]
+            if not self.watch.answered(lambda: self._outbox.put(entries)) or not items:
                 return
         began = self._clock.monotonic()
         outcomes = isolate(
@@ -110,34 +93,24 @@ class Device:
             [item.prepared.tensors for item in items if item.prepared is not None],
             on_ceiling=lambda size: self._ceilings.learn(items[0].group, size),
         )
+        self.watch.goes_on(FINISHING)
         verdicts = self._judge.outcomes(served, items, outcomes)
         self._observer.batch(served.name, served.version, len(items), self._clock.monotonic() - began)
         self._hand_over(served, items, verdicts)
 
     def _watched(self, served: Served, items: list[Item]) -> Predict:
         def predict(inputs: Sequence[Tensors]) -> list[Tensors]:
-            self.running = Running(items, self._clock.monotonic())
+            self.watch.begin(items, PREDICTING)
             return served.predict(inputs)
 
         return predict
 
     def _hand_over(self, served: Served, items: Sequence[Item], verdicts: Sequence[Verdict]) -> None:
-        with self._handing_over:
-            self.running = None
-            if self._abandoned:
-                return
-            self._outbox.put([Entry(item.delivery, verdict) for item, verdict in zip(items, verdicts, strict=True)])
+        entries = [Entry(item.delivery, verdict) for item, verdict in zip(items, verdicts, strict=True)]
+        if not self.watch.answered(lambda: self._outbox.put(entries)):
+            return
         if self._breaker.note(served.name, served.version, verdicts):
             pause = self._breaker.pause_left(served.name, served.version)
             self._observer.trouble(
                 f"model {served.name} version {served.version} fails everything: paused for {pause:.0f} s"
             )
-
-
-def timed_out(running: Running, judge: Judge) -> list[Entry]:
-    """The verdicts of a run that hangs: an item alone is charged, company goes back to run alone."""
-    if len(running.items) > 1:
-        return [Entry(item.delivery, Release(suspect=True)) for item in running.items]
-    item = running.items[0]
-    error = f"the model ran longer than limits.timeout_s ({item.served.limits.timeout_s:g} s) on this item alone"
-    return [Entry(item.delivery, judge.failure(item.claim, item.served.limits, Reason.TIMEOUT, error))]

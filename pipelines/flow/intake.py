@@ -1,6 +1,6 @@
 """Intake: receive, claim, decode. What cannot run here gets its verdict here; the rest waits in the buffer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 from msgspec import Struct
@@ -14,16 +14,15 @@ from pipelines.flow.item import Item
 from pipelines.flow.judging import Judge, crashed
 from pipelines.flow.observer import Observer
 from pipelines.flow.outbox import Entry, Outbox
-from pipelines.flow.served import Fleet, Prepared, Served
-from pipelines.ports import Delivery, InvalidInput, Queue
+from pipelines.flow.preparing import Preparer
+from pipelines.flow.served import Fleet, Served
+from pipelines.flow.watch import Watch
+from pipelines.ports import Delivery, Queue
 from pipelines.store.port import Store
-from schemas.reasons import Reason
-from schemas.verdicts import Dead, Release, Verdict
+from schemas.verdicts import Release, Verdict
 
 NOT_SERVED_DELAY_S = 30.0
 """A version that this worker cannot run goes back for this long: another worker may, or this one after a deploy."""
-LOST_IN_A_ROW = 2
-"""After so many lost claims an item is decoded only once started: decoding itself may be what kills the worker."""
 
 
 class _Group(Struct):
@@ -47,8 +46,9 @@ class Intake:
         self._outbox = outbox
         self._held = held
         self._credits = credits
-        self._judge = judge
         self._breaker = breaker
+        self.watch = Watch(clock)
+        self._preparer = Preparer(judge, breaker, self.watch)
         self._clock = clock
         self._observer = observer
         self._lease = lease
@@ -57,7 +57,7 @@ class Intake:
     def step(self) -> int:
         """Take in as much as there is credit for; how many deliveries came. Raises `StoreAway`."""
         room = self._credits.room()
-        if room <= 0:
+        if room <= 0 or self.watch.given_up:
             return 0
         deliveries = self._queue.receive(room)
         if not deliveries:
@@ -103,10 +103,11 @@ class Intake:
         every = [item for group in groups.values() for item in group.items]
         self._observer.claimed([item.claim for item in every])
         self._held.add(every)
+        self._outbox.put(verdicts)
+        self.watch.hand = every
         for group in groups.values():
             if group.served is not None:
-                verdicts += self._sort_out(group.served, group.items)
-        self._outbox.put(verdicts)
+                self._sort_out(group.served, group.items)
 
     def _group(self, model: str, version: str) -> "_Group":
         served = self._fleet.find(model, version)
@@ -115,40 +116,22 @@ class Intake:
         paused = self._breaker.pause_left(model, version)
         return _Group(None, Release(paused)) if paused > 0 else _Group(served)
 
-    def _sort_out(self, served: Served, items: Sequence[Item]) -> Iterable[Entry]:
-        """Decode and hand on; the verdicts of those that cannot run."""
+    def _sort_out(self, served: Served, items: Sequence[Item]) -> None:
+        """Decode and hand on, with the verdicts of those that cannot run."""
         verdicts: list[tuple[Item, Verdict]] = []
-        for_now = [item for item in items if item.claim.starts == 0 and item.claim.lost < LOST_IN_A_ROW]
+        for_now = [item for item in items if not item.claim.suspect]
         waiting: list[Item] = []
-        if len(for_now) < len(items):
-            for item in items:
-                dead = crashed(item.claim, served.limits) if item.claim.suspect else None
-                if dead is not None:
-                    verdicts.append((item, dead))
-                elif item.claim.lost >= LOST_IN_A_ROW:
-                    waiting.append(item)
-                elif item.claim.starts > 0:
-                    for_now.append(item)
-        ready, refused = prepare(served, for_now, self._judge, self._breaker)
-        self._buffer.put([*waiting, *ready] if waiting else ready)
-        return [Entry(item.delivery, verdict) for item, verdict in (*verdicts, *refused)]
+        for suspect in [item for item in items if item.claim.suspect] if len(for_now) < len(items) else ():
+            dead = crashed(suspect.claim, served.limits)
+            if dead is None:
+                waiting.append(suspect)
+            else:
+                verdicts.append((suspect, dead))
+        ready, refused = self._preparer.prepare(served, for_now)
+        entries = [Entry(item.delivery, verdict) for item, verdict in (*verdicts, *refused)]
+        self.watch.answered(lambda: self._hand_over(items, [*waiting, *ready] if waiting else ready, entries))
 
-
-def prepare(
-    served: Served, items: Sequence[Item], judge: Judge, breaker: Breaker
-) -> tuple[list[Item], list[tuple[Item, Verdict]]]:
-    """Decode these; those that are ready, and the verdicts of the others."""
-    prepared = served.prepare([item.claim.inputs for item in items])
-    ready: list[Item] = []
-    refused: list[tuple[Item, Verdict]] = []
-    for item, got in zip(items, prepared, strict=True):
-        if isinstance(got, Prepared):
-            item.prepared = got
-            ready.append(item)
-        elif isinstance(got, InvalidInput):
-            refused.append((item, Dead(Reason.INVALID_INPUT, str(got))))
-        else:
-            refused.append((item, judge.failure(item.claim, served.limits, Reason.MODEL_ERROR, got.error)))
-    if refused:
-        breaker.note(served.name, served.version, [verdict for _, verdict in refused])
-    return ready, refused
+    def _hand_over(self, items: Sequence[Item], ready: Sequence[Item], entries: Sequence[Entry]) -> None:
+        self._buffer.put(ready)
+        self._outbox.put(entries)
+        self.watch.hand = self.watch.hand[len(items) :]  # in the order of the groups

@@ -18,7 +18,7 @@ class Item(Struct, gc=False):
     order: int
     """Counts arrivals in this worker: the tie-breaker that makes packing fair and repeatable."""
     prepared: Prepared | None = None
-    """None until decoded; an item that lost two claims in a row is decoded only once it was started, alone."""
+    """None until decoded. A suspect is decoded only once it was started, alone: decoding may be what takes its worker down."""
     lost: bool = False
     """The lease was lost or the job canceled: it leaves before predict."""
 

@@ -36,6 +36,11 @@ class Served(Protocol):
     limits: Limits
     batching: Batching
 
+    @property
+    def hooked(self) -> bool:
+        """Whether `prepare` calls code of the model's own, which may take its time, or never end."""
+        ...
+
     def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
         """One per input, in order. One bad input never costs its neighbours; never raises for what is in an input."""
         ...

@@ -9,7 +9,7 @@ from pipelines.flow.breaker import Breaker
 from pipelines.flow.buffer import Buffer
 from pipelines.flow.ceilings import Ceilings
 from pipelines.flow.credits import Credits
-from pipelines.flow.device import Device, timed_out
+from pipelines.flow.device import Device
 from pipelines.flow.heartbeat import Heartbeat
 from pipelines.flow.held import Held
 from pipelines.flow.intake import Intake
@@ -19,6 +19,7 @@ from pipelines.flow.outbox import Entry, Outbox
 from pipelines.flow.recorder import Recorder
 from pipelines.flow.served import Fleet
 from pipelines.flow.sweeper import Sweeper, SweepPlan
+from pipelines.flow.watch import timed_out
 from pipelines.ports import Outlet, Queue
 from pipelines.store.notices import Notices
 from pipelines.store.port import Store
@@ -50,7 +51,6 @@ class Plan(Struct, frozen=True):
 class Worker:
     def __init__(self, outside: Outside, plan: Plan) -> None:
         store, queue, clock, observer = outside.store, outside.queue, outside.clock, outside.observer
-        self._clock = clock
         ceilings = Ceilings()
         self.credits = Credits(plan.credits, plan.credit_bytes)
         self.held = Held()
@@ -73,15 +73,13 @@ class Worker:
         waiting = self.buffer.drop(lambda item: True)
         self.outbox.put([Entry(item.delivery, Release()) for item in waiting])
 
-    def judge_stuck(self) -> bool:
-        """Whether the run that is under way took longer than limits.timeout_s; then its batch has its verdicts now."""
-        running = self.device.running
-        if running is None:
-            return False
-        if self._clock.monotonic() - running.since <= running.items[0].served.limits.timeout_s:
-            return False
-        abandoned = self.device.abandon()
-        if abandoned is None:  # it answered in this moment
-            return True
-        self.outbox.put(timed_out(abandoned, self.judge))
-        return True
+    def judge_stuck(self) -> dict[str, str]:
+        """The threads, intake or device, in which a call of the model's code now turned out to take longer than
+        limits.timeout_s, and what hangs there. Their items have their verdicts then."""
+        stuck = {}
+        for thread, watch in (("intake", self.intake.watch), ("device", self.device.watch)):
+            running = watch.give_up()
+            if running is not None:
+                self.outbox.put(timed_out(running, self.judge))
+                stuck[thread] = str(running)
+        return stuck

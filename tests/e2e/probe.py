@@ -30,6 +30,8 @@ class Kind(IntEnum):
     """Ends the process at intake."""
     WAIT = 5
     """Holds its batch until the file `go` is in the model's folder."""
+    HANG_DECODING = 6
+    """Never ends, at intake."""
     ERROR = 99
     """Out of range: the model raises for the whole batch that it is in."""
 
@@ -52,6 +54,8 @@ GO = HERE / "go"
 def preprocess(inputs):
     if int(inputs["x"][1]) == 4:
         os.abort()
+    while int(inputs["x"][1]) == 6:
+        time.sleep(1)
     return inputs
 
 

@@ -29,6 +29,7 @@ class Row(Struct, frozen=True):
     starts: int
     reason: str | None = None
     answer: int | None = None
+    error: str | None = None
 
 
 class Step(Struct, frozen=True):
@@ -77,7 +78,7 @@ class Rows:
             self._db.write(partial(_execute, statement))
 
     def all(self) -> list[Row]:
-        columns = "seq, id, idempotency_key, state, inputs, generation, fence, failures, starts, reason, result"
+        columns = "seq, id, idempotency_key, state, inputs, generation, fence, failures, starts, reason, result, error"
         return [_row(*row) for row in self._select(f"{columns} FROM jobs ORDER BY seq")]
 
     def steps(self) -> list[Step]:
@@ -121,8 +122,8 @@ def _execute(statement: str, connection: Connection) -> None:
 
 def _row(
     seq: int, id: str, key: str | None, state: str, inputs: bytes, generation: int, fence: int, failures: int, starts: int,
-    reason: str | None, result: bytes | None,
+    reason: str | None, result: bytes | None, error: str | None,
 ) -> Row:  # fmt: skip
     n, kind = msgspec.json.decode(inputs)["x"]
     answer = None if result is None else msgspec.json.decode(result)["y"][0]
-    return Row(seq, id, key, state, n, kind, generation, fence, failures, starts, reason, answer)
+    return Row(seq, id, key, state, n, kind, generation, fence, failures, starts, reason, answer, error)

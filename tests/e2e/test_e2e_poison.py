@@ -76,6 +76,29 @@ def _dies(on: Stage, worker: Forebay) -> bool:
 
 
 @pytest.mark.timeout(90)
+def test_a_hook_that_hangs_at_intake_ends_its_worker_and_then_its_job() -> None:
+    with stage(None, {"timeout_s": 1, "max_attempts": 2}, LEASE="30s") as on:
+        api = on.place.start("api").ready()
+        _submit(on, api.url, Kind.HANG_DECODING)
+        ends = []
+        while on.rows.open():
+            worker = on.place.start("worker").ready()
+            if not _dies(on, worker):
+                break
+            ends.append(worker)
+        rows = on.check({Kind.HANG_DECODING: (State.FAILED, "timeout")})
+        (poison,) = [row for row in rows if row.kind == Kind.HANG_DECODING]
+        assert [end.code for end in ends] == [70, 70], "once per attempt, by itself"
+        assert poison.failures == 2
+        assert poison.error == (
+            "preprocess or cost ran longer than limits.timeout_s (1 s) on this item alone, in preprocess (hooks.py)"
+        )
+        assert "preprocess or cost of model probe version 1" in ends[0].complained
+        others = [row for row in rows if row.kind != Kind.HANG_DECODING]
+        assert {(row.state, row.failures, row.starts) for row in others} == {(State.SUCCEEDED, 0, 0)}
+
+
+@pytest.mark.timeout(90)
 def test_a_hanging_item_is_timed_out_while_up_starts_its_worker_again() -> None:
     with stage(None, {"timeout_s": 1, "max_attempts": 2}, LEASE="2s") as on:
         up = on.place.start("up").ready()

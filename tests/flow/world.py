@@ -56,6 +56,7 @@ class Model(Struct):
     version: str = "1"
     limits: Limits = Limits(max_attempts=3, max_deliveries=5, retry_base_s=1.0, retry_max_s=5.0)
     batching: Batching = Batching(max_batch_size=8)
+    hooked: bool = False
     runs: int = 0
     largest: int = 6
     """The device runs out of memory beyond this."""

@@ -28,6 +28,7 @@ class Echo(Struct):
     version: str = "1"
     limits: Limits = Limits()
     batching: Batching = Batching()
+    hooked: bool = False
 
     def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
         return [InvalidInput("inputs.x: bad") if raw == b"bad" else Prepared({"x": np.array([1.0])}) for raw in raws]

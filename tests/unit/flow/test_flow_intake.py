@@ -10,11 +10,13 @@ from pipelines.flow.breaker import TRIPS_AT, Breaker
 from pipelines.flow.buffer import Batch, Buffer
 from pipelines.flow.credits import Credits
 from pipelines.flow.held import Held
-from pipelines.flow.intake import NOT_SERVED_DELAY_S, Intake, prepare
+from pipelines.flow.intake import NOT_SERVED_DELAY_S, Intake
 from pipelines.flow.judging import Judge
 from pipelines.flow.observer import Unobserved
 from pipelines.flow.outbox import Outbox
+from pipelines.flow.preparing import Preparer
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared, Served
+from pipelines.flow.watch import Watch
 from pipelines.ports import Delivery, InvalidInput
 from pipelines.store.memory import MemoryStore
 from schemas.jobs import Claim
@@ -125,7 +127,7 @@ class Broken(Echo):
 def test_a_broken_hook_is_charged_and_trips_the_breaker() -> None:
     breaker = Breaker(Time())
     items = [item(n, served=Broken()) for n in range(TRIPS_AT)]
-    ready, refused = prepare(Broken(), items, Judge(random.Random(1)), breaker)
+    ready, refused = Preparer(Judge(random.Random(1)), breaker, Watch(Time())).prepare(Broken(), items)
     assert not ready
     assert all(isinstance(verdict, Retry) and verdict.reason is Reason.MODEL_ERROR for _, verdict in refused)
     assert breaker.pause_left("m", "1") > 0
