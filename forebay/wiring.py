@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import ModuleType
@@ -95,7 +96,7 @@ def worker_of(settings: Settings) -> Serving:
         notices = notices_of(settings)
         stack.callback(notices.close)
         registry = CollectorRegistry()
-        observer = PrometheusObserver(registry, log.warning)
+        observer = PrometheusObserver(registry, log.warning, time.time)
         credits = settings.credits or max(LEAST_CREDITS, BATCHES_OF_CREDIT * fleet.largest_batch)
         queue, outlet = _broker(settings, catalog, store, credits, stack) or (None, None)
         most_bytes = settings.credit_bytes // 4

@@ -1,9 +1,11 @@
 """A worker's metrics: by model and version, never by job. Seconds and `_total`."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from pipelines.flow.breaker import Moved
 from schemas.jobs import Claim
 from schemas.verdicts import Dead, Done, Release, Retry, Verdict
 
@@ -17,7 +19,9 @@ _OF_MODEL = ("model", "version")
 class PrometheusObserver:
     """See `pipelines.flow.observer.Observer`."""
 
-    def __init__(self, registry: CollectorRegistry, tell: Callable[[str], None]) -> None:
+    def __init__(self, registry: CollectorRegistry, tell: Callable[[str], None], now: Callable[[], float]) -> None:
+        """`now`: epoch seconds."""
+        self._now = now
         self._tell = tell
         self._claims = Counter("forebay_claims_total", "Claims.", _OF_MODEL, registry=registry)
         self._sizes = Histogram("forebay_batch_size", "Items per batch.", _OF_MODEL, buckets=_SIZES, registry=registry)
@@ -35,12 +39,17 @@ class PrometheusObserver:
             "forebay_refused_writes_total", "Verdicts for rows that were somebody else's by then.", registry=registry
         )
         self._troubles = Counter("forebay_troubles_total", "Times something outside was away.", registry=registry)
+        self._circuits = Gauge(
+            "forebay_circuit_open", "1 while the breaker pauses the model, until something is answered.", _OF_MODEL,
+            registry=registry,
+        )  # fmt: skip
         self._seen = Gauge("forebay_worker_up", "1 while the worker serves.", registry=registry)
         self._seen.set(1)
 
     def claimed(self, claims: Sequence[Claim]) -> None:
         for (model, version), alike in _by_model(claims).items():
             self._claims.labels(model, version).inc(len(alike))
+            self._circuits.labels(model, version)  # shown as 0 until it opens
             queued = self._queued.labels(model, version)
             for claim in alike:
                 if not (claim.failures or claim.suspect or claim.lost):
@@ -59,6 +68,16 @@ class PrometheusObserver:
             self._verdicts.labels(*labels).inc(count)
         if refused:
             self._refused.inc(refused)
+
+    def circuit(self, moved: Moved) -> None:
+        self._circuits.labels(moved.model, moved.version).set(moved.open)
+        which = f"model {moved.model} version {moved.version}"
+        if moved.open:
+            until = datetime.fromtimestamp(self._now() + moved.pause, UTC)
+            pause = f"paused for {moved.pause:g} s, until {until:%Y-%m-%dT%H:%M:%SZ}"
+            self._tell(f"{which} fails everything: circuit open, {pause}; the last failure: {moved.why}")
+        else:
+            self._tell(f"{which} answers again: circuit closed")
 
     def trouble(self, what: str) -> None:
         self._troubles.inc()

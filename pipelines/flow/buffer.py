@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -58,6 +59,17 @@ class Buffer:
                     return Batch(self._packer.pop(lead, ceiling), alone=False)
                 soonest = left if soonest is None else min(soonest, left)
             return Wait(soonest)
+
+    def swap(self, batch: Batch, first: Callable[[Item], Any]) -> Batch:
+        """Instead of this batch, which was taken: the one item of its model version that is first in this order, alone. The
+        batch's others wait on."""
+        with self._changed:
+            served = batch.items[0].served
+            waiting = [*batch.items, *self._packer.drop(lambda item: item.served is served)]
+            waiting.sort(key=lambda item: item.order)
+            chosen = min(waiting, key=first)
+            self._packer.add([item for item in waiting if item is not chosen])
+            return Batch([chosen], alone=chosen.claim.suspect)
 
     def drop(self, unwanted: Callable[[Item], bool]) -> list[Item]:
         with self._changed:

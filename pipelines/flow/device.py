@@ -46,6 +46,9 @@ class Device:
             if isinstance(choice, Wait):
                 return choice
             self._next = choice
+        lead = self._next.items[0].claim
+        if self._breaker.is_wary(lead.model, lead.version):
+            self._next = self._buffer.swap(self._next, lambda item: self._breaker.doubt(item.claim))
         batch = self._next
         if not self._breaker_is_open(batch):
             started = self._start(batch.items)
@@ -63,11 +66,12 @@ class Device:
 
     def _breaker_is_open(self, batch: Batch) -> bool:
         lead = batch.items[0]
-        left = self._breaker.pause_left(lead.claim.model, lead.claim.version)
-        if left <= 0:
+        if self._breaker.pause_left(lead.claim.model, lead.claim.version, lead.claim.tenant) <= 0:
             return False
         waiting = self._buffer.drop(lambda item: item.served is lead.served)
-        self._outbox.put([Entry(item.delivery, Release(left)) for item in (*batch.items, *waiting)])
+        self._outbox.put(
+            [Entry(item.delivery, Release(self._breaker.back_in(item.claim))) for item in (*batch.items, *waiting)]
+        )
         return True
 
     def _start(self, items: Sequence[Item]) -> list[Item]:
@@ -109,8 +113,4 @@ class Device:
         entries = [Entry(item.delivery, verdict) for item, verdict in zip(items, verdicts, strict=True)]
         if not self.watch.answered(lambda: self._outbox.put(entries)):
             return
-        if self._breaker.note(served.name, served.version, verdicts):
-            pause = self._breaker.pause_left(served.name, served.version)
-            self._observer.trouble(
-                f"model {served.name} version {served.version} fails everything: paused for {pause:.0f} s"
-            )
+        self._breaker.note(served.name, served.version, verdicts, [item.claim for item in items])

@@ -29,8 +29,8 @@ class _Group(Struct):
     """What one receive brought of one model version: looked up once, not per item."""
 
     served: Served | None
-    refusal: Release = Release()
-    """Where it is None."""
+    wary: bool
+    """Whether the breaker may not let some of them in."""
     items: list[Item] = []
 
 
@@ -95,9 +95,14 @@ class Intake:
             assert claim is not None
             group = groups.get((claim.model, claim.version))
             if group is None:
-                group = groups[claim.model, claim.version] = self._group(claim.model, claim.version)
+                served = self._fleet.find(claim.model, claim.version)
+                wary = self._breaker.is_wary(claim.model, claim.version)
+                group = groups[claim.model, claim.version] = _Group(served, wary)
+            paused = self._breaker.pause_left(claim.model, claim.version, claim.tenant) if group.wary else 0.0
             if group.served is None:
-                verdicts.append(Entry(delivery, group.refusal))
+                verdicts.append(Entry(delivery, Release(NOT_SERVED_DELAY_S)))
+            elif paused > 0:
+                verdicts.append(Entry(delivery, Release(self._breaker.back_in(claim))))
             else:
                 group.items.append(Item(delivery, claim, group.served, now, next(self._orders)))
         every = [item for group in groups.values() for item in group.items]
@@ -108,13 +113,6 @@ class Intake:
         for group in groups.values():
             if group.served is not None:
                 self._sort_out(group.served, group.items)
-
-    def _group(self, model: str, version: str) -> "_Group":
-        served = self._fleet.find(model, version)
-        if served is None:
-            return _Group(None, Release(NOT_SERVED_DELAY_S))
-        paused = self._breaker.pause_left(model, version)
-        return _Group(None, Release(paused)) if paused > 0 else _Group(served)
 
     def _sort_out(self, served: Served, items: Sequence[Item]) -> None:
         """Decode and hand on, with the verdicts of those that cannot run."""

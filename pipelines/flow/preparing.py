@@ -26,10 +26,11 @@ class Preparer:
             return self._sort(served, items, served.prepare([item.claim.inputs for item in items]))
         ready: list[Item] = []
         refused: list[tuple[Item, Verdict]] = []
-        for item in items:  # one by one, so that the one that never ends is known
-            left = self._breaker.pause_left(served.name, served.version)
-            if left > 0:
-                refused.append((item, Release(left)))
+        wary = self._breaker.is_wary(served.name, served.version)
+        order = sorted(items, key=lambda item: self._breaker.doubt(item.claim)) if wary else items
+        for item in order:  # one by one, so that the one that never ends is known
+            if self._breaker.pause_left(served.name, served.version, item.claim.tenant) > 0:
+                refused.append((item, Release(self._breaker.back_in(item.claim))))
                 continue
             self._watch.begin([item], PREPARING)
             if self._watch.given_up:
@@ -54,5 +55,7 @@ class Preparer:
             else:
                 refused.append((item, self._judge.of(got, item.claim, served.limits)))
         if refused:
-            self._breaker.note(served.name, served.version, [verdict for _, verdict in refused])
+            self._breaker.note(
+                served.name, served.version, [verdict for _, verdict in refused], [item.claim for item, _ in refused]
+            )
         return ready, refused

@@ -5,7 +5,7 @@ import random
 from msgspec import Struct
 
 from pipelines.clock import Clock
-from pipelines.flow.breaker import Breaker
+from pipelines.flow.breaker import ANSWER_HOLDS_S, Breaker
 from pipelines.flow.buffer import Buffer
 from pipelines.flow.ceilings import Ceilings
 from pipelines.flow.credits import Credits
@@ -57,7 +57,7 @@ class Worker:
         self.outbox = Outbox()
         self.buffer = Buffer(clock, lambda item: ceilings.most(item.group))
         self.judge = Judge(outside.chance)
-        breaker = Breaker(clock)
+        breaker = Breaker(clock, ANSWER_HOLDS_S, observer.circuit)
         self.intake = Intake(
             queue, store, outside.fleet, self.buffer, self.outbox, self.held, self.credits, self.judge, breaker, clock, observer,
             plan.lease,

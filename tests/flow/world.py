@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from pipelines.flow.breaker import Moved
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.flow.sweeper import SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
@@ -158,6 +159,7 @@ class Observed:
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
         self.verdicts: list[tuple[Claim, Verdict]] = []
+        self.circuits: list[Moved] = []
         self.counted: set[tuple[int, int]] = set()
 
     def claimed(self, claims: Sequence[Claim]) -> None: ...
@@ -169,6 +171,9 @@ class Observed:
             assert row is None or row.fence == claim.fence, "a write with an older fence counted (I5)"
             assert (claim.seq, claim.fence) not in self.counted, "a claim was answered twice (I4)"
             self.counted.add((claim.seq, claim.fence))
+
+    def circuit(self, moved: Moved) -> None:
+        self.circuits.append(moved)
 
     def trouble(self, what: str) -> None: ...
 
@@ -202,13 +207,13 @@ class World:
         if self.chance.random() < self.crash_rate:
             raise Crash
 
-    def submit(self, kind: int, **changes: Any) -> str:
+    def submit(self, kind: int, tenant: str = "default", **changes: Any) -> str:
         x = next(self.numbers)
         inputs = msgspec.json.encode({"kind": kind, "x": x})
         id = f"job-{x}"
         digest = hashlib.sha256(inputs).digest()
         self.kinds[id] = (kind, x)
-        self.store.submit([Submission(id, "default", "m", "1", inputs, digest, **changes)])
+        self.store.submit([Submission(id, tenant, "m", "1", inputs, digest, **changes)])
         return id
 
     def step(self, worker: Worker, name: str) -> None:

@@ -63,7 +63,7 @@ def test_metrics_lists_every_metric_and_no_other() -> None:
     page = sections("metrics.md")
     of_api, of_worker = CollectorRegistry(), CollectorRegistry()
     Metrics(of_api)
-    PrometheusObserver(of_worker, print)
+    PrometheusObserver(of_worker, print, lambda: 0.0)
     depth = StoreDepth(MemoryStore(lambda: 0.0), lambda: 0.0, lambda: 0.0).collect()
     assert first_cells(page["Of the API"]) == {shown(metric) for metric in (*of_api.collect(), *depth)}
     of_stream = CollectorRegistry()

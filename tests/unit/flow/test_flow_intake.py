@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_items import Echo, Time, claim, item
 
-from pipelines.flow.breaker import TRIPS_AT, Breaker
+from pipelines.flow.breaker import FIRST_PAUSE_S, TRIPS_AT, Breaker
 from pipelines.flow.buffer import Batch, Buffer
 from pipelines.flow.credits import Credits
 from pipelines.flow.held import Held
@@ -90,9 +90,10 @@ def test_what_is_not_served_here_goes_back_uncharged() -> None:
 
 def test_a_paused_model_goes_back_for_as_long_as_it_is_paused() -> None:
     desk = Desk(claim(1))
-    desk.breaker.note("m", "1", [Retry(Reason.MODEL_ERROR, "boom", 0)] * TRIPS_AT)
+    failed = [claim(n) for n in range(TRIPS_AT)]
+    desk.breaker.note("m", "1", [Retry(Reason.MODEL_ERROR, "boom", 0)] * TRIPS_AT, failed)
     desk.intake.step()
-    assert desk.verdicts() == {1: Release(desk.breaker.pause_left("m", "1"))}
+    assert desk.verdicts() == {1: Release(FIRST_PAUSE_S)}
 
 
 def test_what_kills_its_worker_is_dead_instead_of_started() -> None:
