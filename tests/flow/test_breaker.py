@@ -71,6 +71,20 @@ def test_after_a_pause_a_job_without_failures_is_tried_before_the_others() -> No
     assert all(world.row(id).state is State.SUCCEEDED for id in ids)
 
 
+def test_what_is_tried_did_not_fail_before_whatever_its_priority() -> None:
+    world = World(15, broker=False, workers=1)
+    for _ in range(12):
+        world.submit(Kind.POISON, priority=9)
+    while not world.observed.circuits:
+        tick(world)
+    ids = [world.submit(Kind.GOOD, priority=0) for _ in range(3)]
+    world.time.now += 60  # everything is due, of one tenant
+    for _ in range(60):
+        tick(world)
+    assert [moved.open for moved in world.observed.circuits] == [True, False]
+    assert all(world.row(id).state is State.SUCCEEDED for id in ids)
+
+
 class Broken(Model):
     """A deploy whose preprocess raises for every input until it is mended."""
 

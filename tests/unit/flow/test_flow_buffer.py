@@ -97,6 +97,22 @@ def test_a_learned_ceiling_bounds_the_batch() -> None:
     assert orders(buffer.take(quiet=True)) == [0, 1]
 
 
+def test_one_may_go_first_and_the_others_wait_on_in_their_order() -> None:
+    model = Echo()
+    buffer = buffer_of(
+        item(1, served=model, failures=1),
+        item(2, served=model),
+        item(3, served=model, starts=1),
+        item(4, served=model, likeness="other"),
+        item(5, served=Echo(name="n"), model="n"),
+    )
+    taken = buffer.take(quiet=False)
+    assert isinstance(taken, Batch)
+    instead = buffer.swap(taken, lambda each: (each.claim.suspect, each.claim.failures, -each.order))
+    assert (orders(instead), instead.alone) == ([4], False)
+    assert [orders(buffer.take(quiet=True)) for _ in range(3)] == [[1, 2], [3], [5]]
+
+
 def test_what_is_unwanted_leaves() -> None:
     buffer = buffer_of(item(1), item(2), item(3, starts=1))
     assert {each.order for each in buffer.drop(lambda each: each.order != 2)} == {1, 3}
