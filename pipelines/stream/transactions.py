@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
+from pipelines.kafka.bounded import Hung, bounded
 from pipelines.kafka.errors import error_of, is_fatal, is_fenced, is_refused, one_line
 from pipelines.kafka.faults import Fenced, KafkaAway, KafkaRefused
 from pipelines.stream.sinks import Outdated, Undone
@@ -15,6 +16,10 @@ START_PATIENCE_S = 30.0
 CALL_S = 5.0
 """One call of the producer; it is called again while time is left."""
 PAUSE_S = 0.1
+HUNG_S = CALL_S + 1.0
+"""A call that has not returned by then never does: its producer is given up."""
+MOST_HUNG = 10
+"""Each leaves a thread and a producer behind; a new process is better then."""
 
 
 class Transactions:
@@ -29,6 +34,7 @@ class Transactions:
         self._group: Any = None
         self._open = False
         self._producer: Producer | None = None
+        self._hung = 0
 
     def start(self) -> None:
         """Fences whatever went by this transactional id before. Raises KafkaAway and KafkaRefused."""
@@ -89,11 +95,13 @@ class Transactions:
         until = time.monotonic() + self._patience
         while True:
             try:
-                call()
+                bounded(call, HUNG_S)
                 return
             except KafkaException as fault:
                 if not error_of(fault).retriable() or time.monotonic() > until:
                     raise self._undone(fault, what) from fault
+            except Hung as hung:
+                raise self._given_up(hung, what) from None
             time.sleep(PAUSE_S)
 
     def _undone(self, fault: KafkaException, what: str) -> Undone:
@@ -105,6 +113,14 @@ class Transactions:
             return Undone(told)
         self._drop()
         return Outdated(told)
+
+    def _given_up(self, hung: Hung, what: str) -> Undone:
+        """Closing the producer would hang as well: the next one fences it and ends its transaction."""
+        self._producer, self._open = None, False
+        self._hung += 1
+        if self._hung > MOST_HUNG:
+            raise KafkaRefused(f"kafka: {what}: {hung}, for the {self._hung}th time: start this process anew")
+        return Undone(f"kafka: {what}: {hung}; starting another producer")
 
     def _drop(self) -> None:
         producer, self._producer, self._open = self._producer, None, False
