@@ -12,6 +12,7 @@ from tests.services.broker import Broker
 from tests.services.databases import Databases
 from tests.services.installations import NoPostgres
 from tests.services.kafka_jars import NoKafka
+from tests.services.mock_kafka import mock_broker
 from tests.services.postgres import Postgres
 from tests.services.require import in_ci, require
 
@@ -46,6 +47,16 @@ def kafka() -> Iterator[Broker]:
         except NoKafka as missing:
             require(str(missing))
         yield server
+
+
+@pytest.fixture(scope="session")
+def plain_kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """The same, or librdkafka's mock cluster where there is none: for tests without transactions. In CI always the real one."""
+    try:
+        yield request.getfixturevalue("kafka")
+    except pytest.skip.Exception:
+        with mock_broker() as mock:
+            yield mock
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def subject(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         yield OnStore(store)
         store.close()
         return
-    kafka: Any = request.getfixturevalue("kafka")
+    kafka: Any = request.getfixturevalue("plain_kafka")
     subject = OnKafka(kafka.bootstrap, kafka.fresh_topic(partitions=3), store)
     yield subject
     subject.close()
