@@ -86,7 +86,9 @@ class Supervisor:
         self._drained.set()
         self._worker.outbox.wake()
         threads["recorder"].join(2.0)
-        return Ending(clean=clean and not threads["device"].is_alive(), stuck=bool(self._stuck))
+        return Ending(
+            clean=clean and not any(threads[name].is_alive() for name in ("intake", "device")), stuck=bool(self._stuck)
+        )
 
     def _join(self, name: str, thread: threading.Thread) -> None:
         """Until it ends, is found to hang, or the grace is over."""

@@ -20,7 +20,8 @@ TRIPS_AT = 10
 ANSWER_HOLDS_S = 5.0
 """So long after an answer it stays closed. Longer would cost more dead letters where the model breaks while it runs."""
 OTHERS_HOLD_S = 60.0
-"""The same for the answer of a tenant of whom nothing failed since: then it is the other one's inputs."""
+"""The same for the answer of a tenant of whom nothing failed since, while those whose jobs fail had none since: then it
+is their inputs. Where theirs is the later one, it may be the model that broke in between."""
 FIRST_PAUSE_S = 5.0
 OTHERS_PAUSE_S = 4.0
 """The longest for a tenant of whom nothing failed yet: its jobs tell more, so that they are claimed before the others."""
@@ -55,7 +56,9 @@ class _Circuit(Struct):
     tenants: set[str] = field(default_factory=set)
     """Whose they were."""
     answered: dict[str, float] = field(default_factory=dict)
-    """When each tenant of whom nothing failed since was last answered."""
+    """When each tenant was last answered."""
+    well: set[str] = field(default_factory=set)
+    """Tenants that were answered, and of whom nothing failed since."""
     last_answer: float = float("-inf")
     unnamed: int = 0
     """Failures that were told of without their claim; each is another record."""
@@ -128,11 +131,10 @@ class Breaker:
         circuit.tenants.clear()
         circuit.unnamed = circuit.trips = 0
         circuit.open_until = 0.0
-        circuit.answered.update(
-            {claim.tenant: circuit.last_answer for verdict, claim in pairs if claim and isinstance(verdict, Done)}
-        )
-        for tenant in {claim.tenant for verdict, claim in pairs if claim and _failed(verdict)}:
-            circuit.answered.pop(tenant, None)
+        answered = {claim.tenant for verdict, claim in pairs if claim and isinstance(verdict, Done)}
+        circuit.answered.update(dict.fromkeys(answered, circuit.last_answer))
+        circuit.well |= answered
+        circuit.well -= {claim.tenant for verdict, claim in pairs if claim and _failed(verdict)}
         if was_open:
             self._tell(Moved(model, version, 0.0))
 
@@ -142,7 +144,7 @@ class Breaker:
         now = self._clock.monotonic()
         if len(circuit.failed) + circuit.unnamed < TRIPS_AT or now - circuit.last_answer < self._holds:
             return False
-        return all(now - answered >= OTHERS_HOLD_S for answered in circuit.answered.values())
+        return not _vouched(circuit, now)
 
     def _open(self, model: str, version: str, circuit: _Circuit, last: Verdict) -> None:
         circuit.trips += 1
@@ -167,7 +169,13 @@ def _count(circuit: _Circuit, claim: Claim | None) -> None:
     if claim is None:
         circuit.unnamed += 1
         return
-    circuit.answered.pop(claim.tenant, None)
+    circuit.well.discard(claim.tenant)
     circuit.tenants.add(claim.tenant)
     if len(circuit.failed) < TRIPS_AT:
         circuit.failed.add(claim.seq)
+
+
+def _vouched(circuit: _Circuit, now: float) -> bool:
+    """Whether somebody was answered while nobody of those who fail was."""
+    theirs = max((circuit.answered.get(tenant, float("-inf")) for tenant in circuit.tenants), default=float("-inf"))
+    return any(theirs < circuit.answered[tenant] > now - OTHERS_HOLD_S for tenant in circuit.well)

@@ -50,6 +50,7 @@ def schedule(world: World, rounds: int) -> None:
 def test_every_job_ends_once_with_its_own_result(seed: int, broker: bool) -> None:
     world = World(seed, broker, MEAN)
     world.crash_rate = 0.02
+    world.model.hooked = bool(seed % 2)
     schedule(world, 400)
     world.crash_rate = 0.0
     world.store.pause("m", False)

@@ -121,6 +121,16 @@ def test_it_stays_closed_for_longer_after_the_answer_of_a_tenant_of_whom_nothing
     assert fails(breaker, range(1), "good"), "its own failed, too: it may be the model"
 
 
+def test_an_older_answer_of_another_tenant_does_not_vouch_for_a_model_that_breaks() -> None:
+    time = Time()
+    breaker = Breaker(time, ANSWER_HOLDS_S)
+    answers(breaker, "rare")
+    time.now += 1
+    answers(breaker, "busy")
+    time.now += ANSWER_HOLDS_S
+    assert fails(breaker, range(TRIPS_AT), "busy")
+
+
 def test_a_tenant_that_is_answered_and_fails_vouches_for_nothing() -> None:
     time = Time()
     breaker = Breaker(time, ANSWER_HOLDS_S)
