@@ -107,7 +107,7 @@ class Breaker:
         pairs = list(zip(verdicts, claims, strict=True)) if claims else [(verdict, None) for verdict in verdicts]
         with self._lock:
             circuit = self._circuits.setdefault((model, version), _Circuit())
-            if any(isinstance(verdict, Done) for verdict in verdicts):
+            if any([type(verdict) is Done for verdict in verdicts]):  # noqa: C419  # a list is quicker here
                 self._close(model, version, circuit, pairs)
                 return False
             # What was still under way when the circuit opened tells nothing more.
@@ -131,10 +131,10 @@ class Breaker:
         circuit.tenants.clear()
         circuit.unnamed = circuit.trips = 0
         circuit.open_until = 0.0
-        answered = {claim.tenant for verdict, claim in pairs if claim and isinstance(verdict, Done)}
+        answered = {claim.tenant for verdict, claim in pairs if type(verdict) is Done and claim is not None}
         circuit.answered.update(dict.fromkeys(answered, circuit.last_answer))
         circuit.well |= answered
-        circuit.well -= {claim.tenant for verdict, claim in pairs if claim and _failed(verdict)}
+        circuit.well -= {claim.tenant for verdict, claim in pairs if claim is not None and _failed(verdict)}
         if was_open:
             self._tell(Moved(model, version, 0.0))
 
@@ -162,7 +162,7 @@ class Breaker:
 
 
 def _failed(verdict: Verdict) -> bool:
-    return isinstance(verdict, Retry | Dead) and verdict.reason in _COUNTED
+    return type(verdict) is not Done and isinstance(verdict, Retry | Dead) and verdict.reason in _COUNTED
 
 
 def _count(circuit: _Circuit, claim: Claim | None) -> None:
