@@ -52,10 +52,10 @@ def groups(
 
 def show(settings: "Settings", bootstrap: str | None, topic: str, id: str, json: bool) -> None:
     """One, whole; also one that is settled, while the topic has it."""
-    partition, offset = place_of(id)
     with opened(settings, bootstrap, topic) as (dead, _):
         from pipelines.dead_topics.letter import read
 
+        partition, offset = place_of(id)
         parts = dead.look({partition})
         message = dead.record(partition, offset) if parts else None
         if message is None:

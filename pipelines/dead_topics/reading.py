@@ -61,7 +61,7 @@ class Reader:
         self._client.assign([TopicPartition(topic, number, first)])
         heard = self._clock.monotonic()
         while True:
-            for message in self._client.consume(_MOST, _POLL_S):
+            for message in self._fetched():
                 if message.error() is not None:
                     if self._is_end(message, topic):
                         return
@@ -80,6 +80,12 @@ class Reader:
             return None
         found = next(self.records(topic, number, offset, offset + 1), None)
         return found if found is not None and found.offset() == offset else None
+
+    def _fetched(self) -> list[Message]:
+        """What is there, or the first that comes: `consume` would wait for as many as were asked for."""
+        got = self._client.consume(_MOST, 0)
+        first = None if got else self._client.poll(_POLL_S)
+        return got if first is None else [first]
 
     def _is_end(self, message: Message, topic: str) -> bool:
         error = message.error()

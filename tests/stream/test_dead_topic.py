@@ -1,6 +1,9 @@
 """`forebay dlq … --topic` on a real broker: looked at, replayed once, discarded, whatever is killed in between."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -9,8 +12,9 @@ from confluent_kafka import Producer
 
 from tests.e2e import probe
 from tests.e2e.probe import Kind
-from tests.e2e.processes import Forebay, eventually
+from tests.e2e.processes import ROOT, Forebay, eventually
 from tests.services.broker import Broker
+from tests.services.kafka import Kafka
 from tests.stream.stage import StreamStage, stream_stage
 from tests.stream.topics import EPOCH_MS, QUIET, bad, feed, good, of_kind, read_all
 
@@ -37,7 +41,7 @@ def drained(on: StreamStage, *arguments: str) -> None:
 def bury(on: StreamStage, count: int, topic: str | None = None, turn: int = 7) -> None:
     """Letters as a stream writes them, of the models `a` and `b` in turn; `turn` at once on a partition."""
     client = Producer({"bootstrap.servers": on.broker.bootstrap, **QUIET})
-    partitions = len(on.progress.committed())
+    partitions = len(eventually(on.progress.committed, 20))
     for n in range(count):
         ours = {
             "reason": "model_error", "error": "no", "topic": topic or on.topic, "partition": "0", "offset": str(n),
@@ -269,3 +273,42 @@ def test_more_than_a_few_are_not_discarded_unasked(kafka: Broker) -> None:
             "3 dead letters would be lost for good: say so with --yes" in dlq(on, "discard", "--all", code=2).complained
         )
         assert len(listed(on)) == 3
+
+
+@pytest.mark.timeout(180)
+def test_a_replay_goes_on_after_its_broker_was_away() -> None:
+    with Kafka.start() as broker, stream_stage(broker, partitions=2) as on:
+        bury(on, 3000)
+        process = on.place.start("dlq", "replay", "--topic", on.dead, "--all", "--rate", "500")
+        eventually(lambda: "replayed" in process.said, 60, lambda: process.complained)
+        broker.restart()
+        assert process.wait(90) == 0, process.complained
+        assert sorted(found.n for found in read_all(broker, on.topic)) == list(range(3000))
+        assert process.said.splitlines()[-1] == "3000 replayed"
+
+
+def test_ctrl_c_leaves_the_rest_as_it_was(kafka: Broker) -> None:
+    with stream_stage(kafka, partitions=1) as on:
+        bury(on, 1000)
+        process = on.place.start("dlq", "replay", "--topic", on.dead, "--all", "--rate", "100")
+        eventually(lambda: "replayed" in process.said, 60, lambda: process.complained)
+        process.signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert "Traceback" not in process.complained
+        told = int(process.said.splitlines()[-1].removesuffix(" replayed"))
+        back = len(read_all(kafka, on.topic))
+        assert told == back < 1000
+        assert len(listed(on, "--limit", "1000")) == 1000 - back
+
+
+def test_without_kafka_s_client_the_extra_is_named() -> None:
+    command = "import sys; sys.modules['confluent_kafka'] = None; from forebay.cli.app import main; main()"
+    for arguments in (["ls"], ["show", "0:1"], ["replay", "--all"], ["discard", "0:1", "--yes"]):
+        done = subprocess.run(
+            [sys.executable, "-c", command, "dlq", *arguments, "--topic", "any"],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        assert done.returncode == 1
+        assert done.stderr == "forebay: Kafka's client is not installed: pip install 'forebay[kafka]'\n"
