@@ -76,7 +76,7 @@ class Settling:
         for verdict in verdicts:
             chunk.append(verdict)
             taken += not isinstance(verdict, Left)
-            size += len(verdict.letter.message.value() or b"")
+            size += _size(verdict)
             if taken == min(most, most if left is None else left) or len(chunk) == _MOST_READ or size > _MOST_BYTES:
                 yield chunk
                 left = None if left is None else left - taken
@@ -128,6 +128,12 @@ class Settling:
         self._transactions.begin(self._dead.group())
         self._transactions.send(lambda producer: _produce(producer, outgoing), "records")
         self._transactions.commit_at([TopicPartition(self._dead.topic, number, after.base, after.metadata)])
+
+
+def _size(verdict: Verdict) -> int:
+    """Bytes that it holds; a value that was left behind was fetched."""
+    value = verdict.record.value if isinstance(verdict, Replayed) else verdict.letter.message.value()
+    return len(value or b"")
 
 
 def _spans(at: int, chunk: Iterable[Verdict]) -> Iterator[Span]:

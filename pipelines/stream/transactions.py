@@ -114,12 +114,12 @@ class Transactions:
     def _watched(self, call: Callable[[], None]) -> None:
         """librdkafka to 2.16 may never answer once the group's coordinator went from the cluster, though it was given a
         time-out (its issues 5456 and 5511). That producer is left behind as it is: closing it would wait for the call."""
-        over, faults = threading.Event(), list[KafkaException]()
+        over, faults = threading.Event(), list[BaseException]()
 
         def run() -> None:
             try:
                 call()
-            except KafkaException as fault:
+            except BaseException as fault:  # raised again in the thread that waits
                 faults.append(fault)
             finally:
                 over.set()
