@@ -82,6 +82,8 @@ def only_in_store(given: Mapping[str, bool]) -> None:
 def opened(settings: "Settings", bootstrap: str | None, topic: str) -> "Iterator[tuple[DeadTopic, Kafka]]":
     from forebay.cli.stream import cluster
 
+    if not topic.strip():
+        raise CommandError("--topic: expected the name of a topic", Exit.USAGE)
     kafka = cluster(settings, bootstrap)
     from pipelines.clock import SystemClock
     from pipelines.dead_topics.topic import DeadTopic

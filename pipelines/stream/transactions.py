@@ -119,7 +119,7 @@ class Transactions:
         def run() -> None:
             try:
                 call()
-            except BaseException as fault:  # raised again in the thread that waits
+            except BaseException as fault:  # noqa: BLE001  # raised again in the thread that waits
                 faults.append(fault)
             finally:
                 over.set()

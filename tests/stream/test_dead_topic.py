@@ -254,6 +254,9 @@ def test_a_limit_takes_the_oldest(kafka: Broker) -> None:
         (["ls", "--topic", "any", "--bootstrap", "127.0.0.1:1"], "127.0.0.1:1: no broker answers", 1),
         (["replay", "--topic", "any"], "name jobs, give a filter such as --reason, or say --all", 2),
         (["replay", "--topic", "any", "--all", "--patch", "{}"], "--patch: not with --topic", 2),
+        (["ls", "--topic", ""], "--topic: expected the name of a topic", 2),
+        (["ls", "--topic", "no topic/../name"], "topic 'no topic/../name'", 1),
+        (["show", "--topic", "any", "nonsense", "--tenant", "other"], "--tenant: not with --topic", 2),
         (["ls", "--topic", "any", "--strays"], "--strays: not with --topic", 2),
     ],
 )
