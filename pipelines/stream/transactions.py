@@ -1,6 +1,5 @@
 """Transactions of a Kafka producer (KIP-98, KIP-447), its faults told apart, and a producer that is broken replaced."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,8 +15,6 @@ from pipelines.stream.sinks import Outdated, Undone
 START_PATIENCE_S = 30.0
 CALL_S = 5.0
 """One call of the producer; it is called again while time is left."""
-STUCK_S = CALL_S + 2.0
-"""A call that takes longer does not end any more. Within the transaction's time-out."""
 PAUSE_S = 0.1
 HUNG_S = CALL_S + 1.0
 """A call that has not returned by then never does: its producer is given up."""
@@ -67,10 +64,7 @@ class Transactions:
         assert self._producer is not None
         producer = self._producer
         group = self._group
-        self._patiently(
-            lambda: self._watched(lambda: producer.send_offsets_to_transaction(list(positions), group, CALL_S)),
-            "offsets",
-        )
+        self._patiently(lambda: producer.send_offsets_to_transaction(list(positions), group, CALL_S), "offsets")
         self._patiently(lambda: producer.commit_transaction(CALL_S), "commit")
         self._open = False
 
@@ -110,26 +104,6 @@ class Transactions:
             except Hung as hung:
                 raise self._given_up(hung, what) from None
             time.sleep(PAUSE_S)
-
-    def _watched(self, call: Callable[[], None]) -> None:
-        """librdkafka to 2.16 may never answer once the group's coordinator went from the cluster, though it was given a
-        time-out (its issues 5456 and 5511). That producer is left behind as it is: closing it would wait for the call."""
-        over, faults = threading.Event(), list[BaseException]()
-
-        def run() -> None:
-            try:
-                call()
-            except BaseException as fault:  # noqa: BLE001  # raised again in the thread that waits
-                faults.append(fault)
-            finally:
-                over.set()
-
-        threading.Thread(target=run, daemon=True).start()
-        if not over.wait(STUCK_S):
-            self._producer, self._open = None, False
-            raise Undone(f"kafka: offsets: no answer within {STUCK_S:g} s; starting another producer")
-        if faults:
-            raise faults[0]
 
     def _undone(self, fault: KafkaException, what: str) -> Undone:
         error = error_of(fault)
