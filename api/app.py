@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from api import browsing, faults, health
 from api.admission import Admission
 from api.backlog import Backlog
 from api.calls import Calls
+from api.commits import Commits
 from api.deps import Deps
 from api.depth import Stalled, StoreDepth
+from api.docs_page import HEADERS, page
 from api.documentation import Documentation
 from api.front import Front
 from api.hot import Hot
@@ -38,6 +41,7 @@ class Engine:
     """What runs while the API serves."""
 
     scribe: Scribe
+    commits: Commits
     reader: Reader
     waiting: Waiting
     sender: Sender | None
@@ -84,8 +88,10 @@ def build(deps: Deps) -> Front:
 def _engine(deps: Deps, metrics: Metrics) -> Engine:
     sender = None if deps.outlet is None else Sender(deps.outlet, deps.store, time.monotonic)
     reads = reader(deps.store, deps.limits)
+    commits = Commits(time.monotonic, metrics.committed)
     return Engine(
-        scribe=scribe(deps.store, deps.notices, sender, deps.limits, time.monotonic, metrics.committed),
+        scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
+        commits=commits,
         reader=reads,
         waiting=Waiting(reads, deps.notices, deps.limits.polls),
         sender=sender,
@@ -111,7 +117,9 @@ def _frame(deps: Deps, engine: Engine) -> FastAPI:
         finally:
             await engine.stop()
 
-    app = FastAPI(title="Forebay", version=deps.release, lifespan=lifespan, redirect_slashes=False)
+    app = FastAPI(
+        title="Forebay", version=deps.release, lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None
+    )
     faults.install(app)
     app.include_router(browsing.routes(deps.store, deps.notices, engine.calls))
     blocking, degrading = _checks(deps, engine)
@@ -119,6 +127,11 @@ def _frame(deps: Deps, engine: Engine) -> FastAPI:
     app.include_router(health.routes(deps.store, engine.calls, deps.registry, blocking, degrading, stalled))
     document = Documentation(app, [model.spec for model in deps.catalog.models.values()], bool(deps.keys))
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page(document()), headers=HEADERS)
+
     return app
 
 
@@ -134,4 +147,4 @@ def _checks(deps: Deps, engine: Engine) -> tuple[list[health.Fault], list[health
     def models() -> str | None:
         return "; ".join(str(mistake) for mistake in deps.catalog.mistakes[:10]) or None
 
-    return [models], [broker, backlog]
+    return [engine.commits.trouble, models], [broker, backlog]

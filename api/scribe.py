@@ -1,7 +1,6 @@
 """Group commit: submissions that arrive together become rows in one transaction."""
 
-from collections.abc import Callable
-
+from api.commits import Commits
 from api.deps import Limits
 from api.grouping import Group
 from api.sending import Sender
@@ -10,8 +9,6 @@ from pipelines.store.port import Store
 from schemas.jobs import Accepted, Submission, SubmitOutcome
 
 Scribe = Group[Submission, SubmitOutcome]
-OnCommit = Callable[[int, float], None]
-"""Told of every transaction: rows, seconds."""
 
 
 def scribe(
@@ -19,13 +16,11 @@ def scribe(
     notices: Notices,
     sender: Sender | None,
     limits: Limits,
-    monotonic: Callable[[], float],
-    on_commit: OnCommit,
+    commits: Commits,
 ) -> Scribe:
     def commit(submissions: list[Submission]) -> list[SubmitOutcome]:
-        begun = monotonic()
-        outcomes = store.submit(submissions)
-        on_commit(len(submissions), monotonic() - begun)
+        with commits.of(len(submissions)):
+            outcomes = store.submit(submissions)
         made = [s for s, o in zip(submissions, outcomes, strict=True) if isinstance(o, Accepted) and o.created]
         if made:
             notices.work()

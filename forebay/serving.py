@@ -1,14 +1,9 @@
-"""Serving: the API under uvicorn, the worker under signals. Each says once when it is ready."""
+"""Serving a worker under signals, and what every serving process has. Each says once when it is ready."""
 
 import gc
 import logging
-import os
-import socket
-import threading
 from collections.abc import Callable
-from types import FrameType
 
-import uvicorn
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from forebay import wiring
@@ -25,27 +20,6 @@ Ready = Callable[[str], None]
 
 class CannotServe(Exception):
     """One line: what is in the way."""
-
-
-def serve_api(settings: Settings, ready: Ready) -> int:
-    listening = _listen(settings.host, settings.port)
-    built = wiring.api_of(settings)
-    stopping = threading.Event()
-    sweeping = threading.Thread(target=_sweep, args=(built, stopping), name="forebay-sweeper", daemon=True)
-    config = uvicorn.Config(
-        built.app, loop="uvloop", http="httptools", lifespan="on", access_log=False, log_config=None,
-        timeout_graceful_shutdown=int(settings.grace) or 1, timeout_keep_alive=75, server_header=False,
-    )  # fmt: skip
-    server = _Server(config, lambda: ready(_url(listening, settings.host)), built.app.drain)
-    settle_process()
-    sweeping.start()
-    try:
-        server.run(sockets=[listening])
-    finally:
-        stopping.set()
-        sweeping.join(5)
-        built.close()
-    return 0
 
 
 def serve_worker(settings: Settings, ready: Ready) -> int:
@@ -71,54 +45,12 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
         serving.close()
 
 
-class _Server(uvicorn.Server):
-    """Tells when it has started, and answers long polls before it waits for open requests."""
-
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], on_exit: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_start = on_start
-        self._on_exit = on_exit
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._on_exit()
-        super().handle_exit(sig, frame)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_start()
-
-
 def serve_metrics(settings: Settings, registry: CollectorRegistry, unready: Unready) -> int:
     """Metrics and probes; the port they are served on. Raises CannotServe."""
     try:
         return serve_probes(settings.host, settings.metrics_port or 0, registry, unready)
     except OSError as fault:
         raise CannotServe(f"metrics on {settings.host}:{settings.metrics_port}: {fault.strerror}") from fault
-
-
-def _sweep(built: wiring.Api, stopping: threading.Event) -> None:
-    """Jobs expire and are purged even when workers are scaled to zero."""
-    while not stopping.wait(built.sweeper.plan.interval):
-        built.sweeper.step()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except OSError as fault:
-        raise CannotServe(
-            f"address {host}:{port}: {os.strerror(fault.errno or 0).lower()}; choose another --port"
-        ) from fault
-    return listening
-
-
-def _url(listening: socket.socket, host: str) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listening.getsockname()[1]}"
 
 
 def settle_process() -> None:

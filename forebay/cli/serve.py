@@ -53,7 +53,7 @@ def api(
     host: Host = None, port: Port = None, models: Models = None, home: Home = None, ready_fd: ReadyFd = None
 ) -> None:
     """The submit/poll API."""
-    from forebay.serving import serve_api
+    from forebay.serving_api import serve_api
     from forebay.settings import load
 
     settings = load(host=host, port=port, models=models, home=home)

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from sqlalchemy import Engine, event
 
-from forebay.serving import serve_api
+from forebay.serving_api import serve_api
 from forebay.settings import load
 
 

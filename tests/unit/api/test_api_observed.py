@@ -29,7 +29,17 @@ def test_openapi_names_every_route_and_its_examples_are_accepted(api: Api) -> No
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
             assert api.client.post(path, json=example["value"]).status_code == 202
-    assert api.client.get("/docs").status_code == 200
+
+
+def test_the_documentation_is_a_page_that_loads_nothing(api: Api) -> None:
+    answer = api.client.get("/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    for told in ("POST /predict_async", "GET /result/{job_id}", "Idempotency-Key", "id='ProblemBody'"):
+        assert told in answer.text
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+    assert "<script" not in answer.text
 
 
 def test_every_reference_in_openapi_leads_somewhere(api: Api) -> None:
