@@ -1,5 +1,6 @@
 """`forebay dlq replay | discard --topic`."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -110,10 +111,17 @@ def _settling(asked: Asked, dead: "DeadTopic", kafka: "Kafka", rate: float | Non
         alone = Instance.take(asked.settings.home / "dlq" / asked.topic, "settling")
     except InstanceTaken:
         raise CommandError(f"another replay or discard of {asked.topic} runs on this machine; wait for it") from None
-    transactions = Transactions(lambda: producer(options), CALL_PATIENCE_S, say)
+    transactions = Transactions(lambda: producer(options, logger=_silence()), CALL_PATIENCE_S, say)
     with alone, closing(transactions):
         transactions.start()
         yield Settling(dead, transactions, Pace(rate, clock, time.sleep), clock, say)
+
+
+def _silence() -> logging.Logger:
+    """librdkafka logs what is fatal whatever its log level; here it is told in a line of ours."""
+    silence = logging.Logger("kafka")
+    silence.addHandler(logging.NullHandler())
+    return silence
 
 
 def _meant(dead: "DeadTopic", wanted: DeadLetterFilter, ends: dict[int, int] | None = None) -> "list[Part]":

@@ -16,6 +16,7 @@ SILENCE_S = 30.0
 """Without a record and without the end: then nobody answers any more."""
 _MOST = 500
 _POLL_S = 1.0
+_TRY_S = 2.0
 
 
 class Reader:
@@ -26,6 +27,7 @@ class Reader:
 
     def __init__(self, kafka: Kafka, group: str, clock: Clock) -> None:
         self._bootstrap = kafka.bootstrap
+        self._group = group
         self._clock = clock
         options = consumer_options(kafka, group, group, "earliest")
         options.pop("group.instance.id")  # it is a member of nothing: it says itself what it reads
@@ -40,21 +42,27 @@ class Reader:
 
     def committed(self, topic: str, numbers: list[int]) -> list[TopicPartition]:
         """What the group committed. While a transaction of another is open, it is waited for."""
-        try:
-            found = self._client.committed([TopicPartition(topic, number) for number in numbers], PATIENCE_S)
-        except KafkaException as fault:
-            raise self._fault(error_of(fault), topic) from fault
-        for each in found:
-            if each.error is not None:
-                raise self._fault(each.error, topic)
-        return found
+        asked = [TopicPartition(topic, number) for number in numbers]
+        until = self._clock.monotonic() + PATIENCE_S
+        while True:
+            try:
+                found = self._client.committed(asked, _TRY_S)
+            except KafkaException as fault:
+                self._look_for_refusal()
+                if self._clock.monotonic() > until:
+                    raise self._fault(error_of(fault), f"group {self._group!r}") from fault
+                continue
+            for each in found:
+                if each.error is not None:
+                    raise self._fault(each.error, f"topic {topic!r}")
+            return found
 
     def watermarks(self, topic: str, number: int) -> tuple[int, int]:
         """The first offset, and the one behind the last that is committed."""
         try:
             return self._client.get_watermark_offsets(TopicPartition(topic, number), PATIENCE_S)
         except KafkaException as fault:
-            raise self._fault(error_of(fault), topic) from fault
+            raise self._fault(error_of(fault), f"topic {topic!r}") from fault
 
     def records(self, topic: str, number: int, first: int, behind: int) -> Iterator[Message]:
         """Those between the two offsets, in order."""
@@ -93,9 +101,19 @@ class Reader:
         if error.code() == KafkaError._PARTITION_EOF:
             return True
         if is_refused(error) or error.fatal():
-            raise self._fault(error, topic)
+            raise self._fault(error, f"topic {topic!r}")
         return False  # librdkafka tries again by itself
 
-    def _fault(self, error: KafkaError, topic: str) -> KafkaAway | KafkaRefused:
+    def _look_for_refusal(self) -> None:
+        """A group that may not be read only times out; why is told among the records. Never while some are being read: what
+        is taken here is gone."""
+        if self._client.assignment():
+            return
+        while (message := self._client.poll(0)) is not None:
+            error = message.error()
+            if error is not None and is_refused(error):
+                raise self._fault(error, f"group {self._group!r}")
+
+    def _fault(self, error: KafkaError, what: str) -> KafkaAway | KafkaRefused:
         kind = KafkaRefused if is_refused(error) else KafkaAway
-        return kind(f"kafka {self._bootstrap}: topic {topic!r}: {one_line(error)}")
+        return kind(f"kafka {self._bootstrap}: {what}: {one_line(error)}")

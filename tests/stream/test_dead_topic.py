@@ -5,10 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.e2e import probe
 from tests.e2e.probe import Kind
@@ -288,6 +299,47 @@ def test_a_replay_goes_on_after_its_broker_was_away() -> None:
         assert process.wait(90) == 0, process.complained
         assert sorted(found.n for found in read_all(broker, on.topic)) == list(range(3000))
         assert process.said.splitlines()[-1] == "3000 replayed"
+
+
+@pytest.mark.timeout(180)
+def test_what_is_not_allowed_is_told_in_one_line() -> None:
+    options = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    with Kafka.start(options) as broker, stream_stage(broker, partitions=1) as on:
+        bury(on, 2)
+        own = f"forebay.dlq.{on.dead}"
+        for kind, name, command, told in (
+            (ResourceType.TOPIC, on.dead, ["ls"], f"topic '{on.dead}': Broker: Topic authorization failed"),
+            (
+                ResourceType.GROUP,
+                own,
+                ["ls"],
+                f"group '{own}': FindCoordinator response error: Group authorization failed",
+            ),
+            (ResourceType.TRANSACTIONAL_ID, own, ["replay", "--all"], "Transactional Id authorization failed"),
+            (ResourceType.TOPIC, on.topic, ["replay", "--model", "a"], "0:0 stays: kafka: topic"),
+        ):
+            with denied(broker, kind, name):
+                (line,) = dlq(on, *command, code=1).complained.splitlines()
+            assert told in line
+        dlq(on, "replay", "--all")
+        assert len(read_all(broker, on.topic)) == 2
+
+
+@contextmanager
+def denied(broker: Broker, kind: ResourceType, name: str) -> Iterator[None]:
+    """What this names may be neither seen nor changed."""
+    client = AdminClient({"bootstrap.servers": broker.bootstrap, **QUIET})
+    rule = (kind, name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", AclOperation.ALL, AclPermissionType.DENY)
+    for made in client.create_acls([AclBinding(*rule)]).values():
+        made.result(20)
+    try:
+        yield
+    finally:
+        for gone in client.delete_acls([AclBindingFilter(*rule)]).values():
+            gone.result(20)
 
 
 def test_ctrl_c_leaves_the_rest_as_it_was(kafka: Broker) -> None:
