@@ -1,6 +1,7 @@
 """Records of any topic by their place, as far as they are committed."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -29,9 +30,9 @@ class Reader:
         self._bootstrap = kafka.bootstrap
         self._group = group
         self._clock = clock
-        options = consumer_options(kafka, group, group, "earliest")
-        options.pop("group.instance.id")  # it is a member of nothing: it says itself what it reads
-        self._client: Consumer = consumer(options)
+        self._options = consumer_options(kafka, group, group, "earliest")
+        self._options.pop("group.instance.id")  # it is a member of nothing: it says itself what it reads
+        self._client: Consumer = consumer(self._options)
 
     def close(self) -> None:
         self._client.close()
@@ -41,21 +42,25 @@ class Reader:
         return self._client.consumer_group_metadata()
 
     def committed(self, topic: str, numbers: list[int]) -> list[TopicPartition]:
-        """What the group committed. While a transaction of another is open, it is waited for."""
+        """What the group committed. While a transaction of another is open, it is waited for.
+
+        By a client of its own: after a broker was away, one that is a member of nothing may not look for the group's
+        coordinator again for minutes."""
         asked = [TopicPartition(topic, number) for number in numbers]
-        until = self._clock.monotonic() + PATIENCE_S
-        while True:
-            try:
-                found = self._client.committed(asked, _TRY_S)
-            except KafkaException as fault:
-                self._look_for_refusal()
-                if self._clock.monotonic() > until:
-                    raise self._fault(error_of(fault), f"group {self._group!r}") from fault
-                continue
-            for each in found:
-                if each.error is not None:
-                    raise self._fault(each.error, f"topic {topic!r}")
-            return found
+        with closing(consumer(self._options)) as client:
+            until = self._clock.monotonic() + PATIENCE_S
+            while True:
+                try:
+                    found = client.committed(asked, _TRY_S)
+                    break
+                except KafkaException as fault:
+                    self._look_for_refusal(client)
+                    if self._clock.monotonic() > until:
+                        raise self._fault(error_of(fault), f"group {self._group!r}") from fault
+        for each in found:
+            if each.error is not None:
+                raise self._fault(each.error, f"topic {topic!r}")
+        return found
 
     def watermarks(self, topic: str, number: int) -> tuple[int, int]:
         """The first offset, and the one behind the last that is committed."""
@@ -104,12 +109,9 @@ class Reader:
             raise self._fault(error, f"topic {topic!r}")
         return False  # librdkafka tries again by itself
 
-    def _look_for_refusal(self) -> None:
-        """A group that may not be read only times out; why is told among the records. Never while some are being read: what
-        is taken here is gone."""
-        if self._client.assignment():
-            return
-        while (message := self._client.poll(0)) is not None:
+    def _look_for_refusal(self, client: Consumer) -> None:
+        """A group that may not be read only times out; why is told where records would come, and none do here."""
+        while (message := client.poll(0)) is not None:
             error = message.error()
             if error is not None and is_refused(error):
                 raise self._fault(error, f"group {self._group!r}")

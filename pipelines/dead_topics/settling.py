@@ -114,11 +114,20 @@ class Settling:
             self._transactions.abort()
             self._transactions.renew()
             # A commit whose answer was lost may have happened.
-            found = self._dead.settled([number])[number]
+            found = self._found(number, until)
             if found == after:
                 return
             if found != self._committed:
                 raise self._fenced("somebody else settled letters meanwhile")
+
+    def _found(self, number: int, until: float) -> Settled:
+        while True:
+            try:
+                return self._dead.settled([number])[number]
+            except KafkaAway as away:
+                if self._clock.monotonic() > until:
+                    raise KafkaAway(f"{away}; {_THE_REST}") from away
+                self._tell(f"{away}; trying again")
 
     def _fenced(self, why: str) -> Fenced:
         topic = self._dead.topic
