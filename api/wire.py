@@ -1,162 +1,271 @@
-"""The connection below ASGI: uvicorn's HTTP protocol with limits on what comes in before anybody was asked who they are.
+"""HTTP/1.1 on a socket, within limits: what uvicorn's protocol leaves open to anyone who can connect is closed here.
 
-uvicorn keeps whatever a client sends: heads and trailers of any length, any number of requests ahead of their answers,
-connections that say nothing. What is relied on here of uvicorn's `HttpToolsProtocol` (0.32 to 0.54) is the set of
-callbacks that httptools calls, and the attributes `parser`, `cycle`, `pipeline`, `flow`, `connections` and `url`.
+Sizes cost next to nothing: the parser's callbacks only say that a part of a request came to its end, and bytes are
+counted where a piece from the socket brought no such end. Times cost one timer per connection, which looks every few
+seconds.
+
+Relied on in uvicorn's HttpToolsProtocol (compared from 0.32 to 0.54), beside the parser's callbacks: `cycle`, the request
+whose head came last, with `body`, `response_started`, `response_complete`, `disconnected` and `message_event`; `pipeline`,
+those that wait behind the one that runs, the last at the left; `flow`, which is handed on to each request;
+`on_response_complete`, called once per answer; `app`, called for the next request; and `timeout_keep_alive_task`.
 """
 
-from asyncio import TimerHandle, Transport
+import asyncio
+from collections import deque
 from http import HTTPStatus
+from typing import Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from httptools import HttpParserError, HttpParserUpgrade
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.http import CLOSE
+from api.crowd import Crowded, crowded
+from api.http import CLOSE, NO_STORE
 from api.problems import CONTENT_TYPE, Header, Problem, bad_request, encode
+from api.wire_limits import WireLimits
 
-HEAD_BYTES = 64 << 10
-"""Request line and headers, or trailers; also what may come without getting anywhere."""
-URL_BYTES = 16 << 10
-HEADERS = 100
-PIPELINE = 16
-"""Requests on one connection ahead of their answers."""
-HEAD_S = 10.0
-"""From a connection, or the first byte of a request, to the end of its head."""
-BODY_S = 30.0
-"""Without a byte of the body."""
-REQUEST_S = 300.0
-"""From the first byte of a request to its last."""
-_LOOK_S = 5.0
+LINGER_S = 1.0
+"""How long a refused sender may go on: closing on what is unread would take the answer away from it."""
+FOREVER = float("inf")
 
 
 class Wire(HttpToolsProtocol):
-    """One connection. A refused one is answered with a problem, if nothing else is under way, and closed."""
+    """One connection. Subclassed by `wire_of` with its limits, for uvicorn makes it."""
 
-    most_connections = 10_000
-    """Of this process; set once, before it serves. More are answered 503."""
+    limits: ClassVar[WireLimits]
 
-    # --- uvicorn's ---------------------------------------------------------------------------------------------------
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._in_head = True
+        """Between the end of a request and the end of the next one's head."""
+        self._ended = False
+        """Whether the piece being parsed brought the end of a head, of a request, or bytes of a body."""
+        self._piece = 0
+        """Bytes of the piece being parsed."""
+        self._size = 0
+        """Bytes since the last such end: of an unfinished head, of trailers, or of a chunk's header."""
+        self._trailers = 0
+        self._since = self._heard = self.loop.time()
+        """When the unfinished head began, and when the last bytes came; the loop's clock."""
+        self._answered: float | None = None
+        """When it was first seen that the answer was given before the request was whole."""
+        self._unsent = (0, self._since)
+        """Bytes that the client has not taken, and since when they are not fewer."""
+        self._last_word: bytes | None = None
+        """The answer to what was refused. Nothing is parsed after it."""
+        self._look_at: asyncio.TimerHandle | None = None
+
+    # --- the transport's calls -----------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._refusal: Problem | None = None
-        self._incomplete = self._in_head = True  # a head is awaited
-        self._head = 0
-        """Bytes of names and values."""
-        self._unseen = 0
-        """Bytes that came since the last that got somewhere: an end of headers, a piece of a body."""
-        self._begun = self._moved = self.loop.time()
-        self._watch: TimerHandle | None = self.loop.call_later(HEAD_S, self._look)
-        if len(self.connections) > self.most_connections:
-            self._refuse(_crowded(self.most_connections))
+        self.flow = _Flow(transport, self.pipeline)
+        over = len(self.connections) - self.limits.connections
+        if over > 0:
+            self.app = Crowded(self.app, self.limits.connections)
+        if over > self.limits.spare:
+            self._last_word = _written(crowded(self.limits.connections), self.server_state.default_headers)
+            transport.write(self._last_word)
+            transport.close()
+        self._look_at = self.loop.call_later(self.limits.head_s, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._look_at is not None:
+            self._look_at.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal is not None:  # closing: what still comes is not looked at
+        if self._last_word is not None:
             return
-        self._unseen += len(data)
-        super().data_received(data)
-        if self._unseen > HEAD_BYTES and self._refusal is None:
-            self._refuse(_long_head())
-        if self._incomplete:
-            self._moved = self.loop.time()
-            if self._watch is None:
-                self._watch = self.loop.call_later(_LOOK_S, self._look)
+        self._unset_keepalive_if_required()
+        self._heard = self.loop.time()
+        self._piece = len(data)
+        self._ended = False
+        try:
+            self._parse(data)
+        except HttpParserError as fault:
+            refusal = fault.__context__  # what a callback raised
+            self._refuse(refusal if isinstance(refusal, Problem) else bad_request("expected HTTP/1.1"))
+            return
+        if self._ended:
+            self._size = 0
+            return
+        if self._size == 0:
+            self._since = self._heard
+        self._size += self._piece
+        if self._size > self.limits.head:
+            self._refuse(self._too_long())
 
-    def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn for what httptools could not read, or a callback here refused."""
-        self._refuse(self._refusal or bad_request("this is not HTTP/1.1"))
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except HttpParserUpgrade as upgrade:  # a server may ignore it (RFC 9110, 7.8): HTTP goes on after it
+                data = data[upgrade.args[0] :]
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Anybody may ask for WebSocket; nobody needs a line in the log about it."""
-
-    # --- httptools' --------------------------------------------------------------------------------------------------
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._incomplete = self._in_head = True
-        self._head = 0
-        self._begun = self.loop.time()
-
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        if len(self.url) > URL_BYTES:
-            self._stop(Problem(414, "invalid-request", f"expected a URL of at most {URL_BYTES} bytes"))
-
+    # --- the parser's calls --------------------------------------------------------------------------------------
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head += len(name) + len(value)
-        if self._head > HEAD_BYTES or len(self.headers) >= HEADERS or not self._in_head:
-            self._stop(_long_head() if self._in_head else bad_request("trailers are not supported"))
+        most = self.limits.headers
+        if not self._in_head:
+            self._trailers += 1  # left out: among the headers they would pass for what was checked
+            if self._trailers > most:
+                raise Problem(431, "head-too-large", f"expected at most {most} trailers")
+            return
+        if len(self.headers) >= most:
+            raise Problem(431, "head-too-large", f"expected at most {most} headers")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._unseen = 0
-        if len(self.pipeline) >= PIPELINE:
-            self._stop(bad_request(f"expected at most {PIPELINE} requests ahead of their answers"))
+        limits = self.limits
+        if len(self.url) > limits.url:
+            raise self._too_long()
+        if self._size + self._piece > limits.head and self._head_size() > limits.head:
+            raise self._too_long()
+        if len(self.pipeline) >= limits.ahead:
+            raise Problem(429, "overloaded", f"expected at most {limits.ahead} requests sent ahead on a connection")
+        if self.parser.should_upgrade() and any(name in _BODIED for name, _ in self.headers):
+            raise bad_request("expected a request with a body to ask for no upgrade", "upgrade")  # httptools skips it
+        self._trailers = 0
+        self._answered = None
         super().on_headers_complete()
+        self._in_head = False
+        self._ended = True
 
     def on_body(self, body: bytes) -> None:
-        self._unseen = 0
+        self._ended = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._incomplete = self._in_head = False
-        self._unseen = 0
+        self._in_head = True
+        self._ended = True
         super().on_message_complete()
 
-    # --- ours --------------------------------------------------------------------------------------------------------
-    def _stop(self, problem: Problem) -> None:
-        """Out of a callback: httptools makes it one of its errors, for which uvicorn calls `send_400_response`."""
-        self._refusal = problem
-        raise problem
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
+    def _too_long(self) -> Problem:
+        limits = self.limits
+        if not self._in_head:
+            return Problem(
+                431, "head-too-large", f"expected at most {limits.head} bytes of trailers or of a chunk's head"
+            )
+        if len(getattr(self, "url", b"")) > limits.url:
+            return Problem(414, "uri-too-long", f"expected a URL of at most {limits.url} bytes")
+        return Problem(431, "head-too-large", f"expected a request line and headers of at most {limits.head} bytes")
+
+    # --- refusing ------------------------------------------------------------------------------------------------
     def _refuse(self, problem: Problem) -> None:
-        self._refusal = problem
-        if self._may_answer():
-            self.transport.write(_answer(problem))
-        self.transport.close()
-
-    def _may_answer(self) -> bool:
-        """Whether no other answer is under way, with which this one would be mixed up."""
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete:
-            return True
-        if self._in_head or cycle.response_started or self.pipeline:
-            return False
-        cycle.disconnected = True  # of the application nothing more is sent
-        cycle.message_event.set()
-        return True
-
-    def _look(self) -> None:
-        """Armed while a request is incomplete, and looked at now and then rather than for every byte."""
-        self._watch = None
-        if not self._incomplete or self.transport.is_closing():
-            return
-        now = self.loop.time()
-        if not self.flow.read_paused:  # else it is we who do not read
-            slow = now - self._begun >= HEAD_S if self._in_head else now - self._moved >= BODY_S
-            if slow or now - self._begun >= REQUEST_S:
-                self._refuse(Problem(408, "invalid-request", "the request did not come in time"))
+        """Answer and close; whoever asked before is answered first."""
+        self._last_word = _written(problem, self.server_state.default_headers)
+        if self._in_head:
+            waits = self.cycle is not None and not self.cycle.response_complete
+        elif self.pipeline:
+            self.pipeline.popleft()  # the one that is refused
+            waits = True
+        else:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
                 return
-        self._watch = self.loop.call_later(_LOOK_S, self._look)
+            waits = False
+        if waits:
+            self.flow.pause_reading()
+        else:
+            self._say_last_word(self._last_word)
+
+    def on_response_complete(self) -> None:
+        was_last = not self.pipeline
+        super().on_response_complete()
+        if was_last and self._last_word is not None:
+            self._say_last_word(self._last_word)
+
+    def _say_last_word(self, said: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if self.transport.is_closing():
+            return
+        self.transport.write(said)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+    # --- the clock's calls ---------------------------------------------------------------------------------------
+    def _look(self) -> None:
+        now = self.loop.time()
+        if self._stuck(now):
+            self.transport.abort()
+            return
+        due = FOREVER if self._last_word is not None or self.transport.is_closing() else self._due(now)
+        if due <= now:
+            self._time_out()
+        self._look_at = self.loop.call_at(min(now + self.limits.head_s, max(due, now + 0.01)), self._look)
+
+    def _stuck(self, now: float) -> bool:
+        """Whether the client takes nothing of what was written."""
+        size, since = self._unsent
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent < size or size == 0:
+            self._unsent = (unsent, now)
+            return False
+        return now - since >= self.limits.body_s
+
+    def _due(self, now: float) -> float:
+        """Until when the client may keep us waiting as it does now."""
+        limits, cycle = self.limits, cast(RequestResponseCycle | None, self.cycle)
+        if cycle is None:
+            return self._since + limits.head_s
+        if self._in_head:
+            if not cycle.response_complete:
+                return FOREVER  # it waits for us
+            if self._size:
+                return self._since + limits.head_s
+            if self.timeout_keep_alive_task is None:  # the answer came before the end of the request
+                return self._heard + self.timeout_keep_alive
+            return FOREVER
+        if cycle.response_complete:
+            self._answered = now if self._answered is None else self._answered
+            return self._answered + limits.head_s
+        if self.flow.read_paused:
+            self._heard = now
+            return FOREVER
+        return self._heard + limits.body_s
+
+    def _time_out(self) -> None:
+        begun = self._size > 0 if self._in_head else not self.cycle.response_started
+        if begun:
+            self._refuse(Problem(408, "timeout", "expected the rest of the request sooner"))
+        else:
+            self.transport.close()
 
 
-def _long_head() -> Problem:
-    return Problem(431, "invalid-request", f"expected at most {HEADERS} headers of {HEAD_BYTES} bytes in all")
+class _Flow(FlowControl):
+    """Nothing more is read while requests wait on the connection."""
+
+    def __init__(self, transport: asyncio.Transport, pipeline: deque[Any]) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self._pipeline:
+            super().resume_reading()
 
 
-def _crowded(most: int) -> Problem:
-    return Problem(
-        503, "overloaded", f"{most} connections are open: try again later", headers=((b"retry-after", b"1"),)
-    )
+def wire_of(given: WireLimits) -> type[Wire]:
+    """For `uvicorn.Config(http=…)`."""
+
+    class Limited(Wire):
+        limits = given
+
+    return Limited
 
 
-def _answer(problem: Problem) -> bytes:
+_BODIED = (b"content-length", b"transfer-encoding")
+
+
+def _written(problem: Problem, default_headers: list[Header]) -> bytes:
     body = encode(problem.body())
     length = (b"content-length", b"%d" % len(body))
-    headers: list[Header] = [CONTENT_TYPE, length, CLOSE, *problem.headers]
-    status = HTTPStatus(problem.status)
-    lines = [b"%s: %s\r\n" % header for header in headers]
-    return b"".join([b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()), *lines, b"\r\n", body])
+    headers = [*default_headers, CONTENT_TYPE, length, NO_STORE, *problem.headers]
+    if CLOSE not in headers:
+        headers.append(CLOSE)
+    line = f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}".encode()
+    return b"\r\n".join([line, *(name + b": " + value for name, value in headers), b"", body])

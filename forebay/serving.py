@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from forebay import wiring
+from forebay.listening import CannotServe, in_the_way
 from forebay.probes import Unready, serve_probes
 from forebay.settings import Settings
 from forebay.signals import run_until_signal
@@ -16,10 +17,6 @@ log = logging.getLogger("forebay")
 
 Ready = Callable[[str], None]
 """Called once, with where it serves."""
-
-
-class CannotServe(Exception):
-    """One line: what is in the way."""
 
 
 def serve_worker(settings: Settings, ready: Ready) -> int:
@@ -49,8 +46,8 @@ def serve_metrics(settings: Settings, registry: CollectorRegistry, unready: Unre
     """Metrics and probes; the port they are served on. Raises CannotServe."""
     try:
         return serve_probes(settings.host, settings.metrics_port or 0, registry, unready)
-    except OSError as fault:
-        raise CannotServe(f"metrics on {settings.host}:{settings.metrics_port}: {fault.strerror}") from fault
+    except (OSError, UnicodeError) as fault:
+        raise CannotServe(f"metrics on {in_the_way(settings.host, settings.metrics_port or 0, fault)}") from fault
 
 
 def settle_process() -> None:

@@ -1,8 +1,5 @@
 """Serving the API under uvicorn: its socket, its limits, its end."""
 
-import errno
-import os
-import resource
 import socket
 import threading
 from collections.abc import Callable
@@ -10,28 +7,26 @@ from types import FrameType
 
 import uvicorn
 
-from api.wire import Wire
+from api.wire import wire_of
+from api.wire_limits import WireLimits
 from forebay import wiring
-from forebay.serving import CannotServe, Ready, settle_process
+from forebay.listening import allow_connections, listen, url_of
+from forebay.serving import Ready, settle_process
 from forebay.settings import Settings
-
-MOST_CONNECTIONS = 20_000
-MOST_FILES = 65_536
-OWN_FILES = 256
-"""Stores, brokers, logs."""
+from forebay.signals import HARD_EXIT
 
 
 def serve_api(settings: Settings, ready: Ready) -> int:
-    listening = _listen(settings.host, settings.port)
+    wire = wire_of(WireLimits(connections=allow_connections(settings.max_connections)))
+    listening = listen(settings.host, settings.port)
     built = wiring.api_of(settings)
     stopping = threading.Event()
     sweeping = threading.Thread(target=_sweep, args=(built, stopping), name="forebay-sweeper", daemon=True)
-    Wire.most_connections = _room_for_connections()
     config = uvicorn.Config(
-        built.app, loop="uvloop", http=Wire, ws="none", lifespan="on", access_log=False, log_config=None,
+        built.app, loop="uvloop", http=wire, ws="none", lifespan="on", access_log=False, log_config=None,
         timeout_graceful_shutdown=int(settings.grace) or 1, timeout_keep_alive=75, server_header=False,
     )  # fmt: skip
-    server = _Server(config, lambda: ready(_url(listening, settings.host)), built.app.drain)
+    server = _Server(config, lambda: ready(url_of(listening, settings.host)), built.app.drain)
     settle_process()
     sweeping.start()
     try:
@@ -40,7 +35,7 @@ def serve_api(settings: Settings, ready: Ready) -> int:
         stopping.set()
         sweeping.join(5)
         built.close()
-    return 0
+    return HARD_EXIT if server.force_exit else 0
 
 
 class _Server(uvicorn.Server):
@@ -52,9 +47,11 @@ class _Server(uvicorn.Server):
         self._on_exit = on_exit
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, the second stops hard. uvicorn's own would raise it again after the drain, so that
+        the process ended by it: with its exit code, and without what is closed at the end."""
         self._on_exit()
-        super().handle_exit(sig, frame)
-        self._captured_signals.clear()  # uvicorn would raise them again after the shutdown: no clean end to be seen
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -66,35 +63,3 @@ def _sweep(built: wiring.Api, stopping: threading.Event) -> None:
     """Jobs expire and are purged even when workers are scaled to zero."""
     while not stopping.wait(built.sweeper.plan.interval):
         built.sweeper.step()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except (socket.gaierror, UnicodeError) as fault:
-        raise CannotServe(
-            f"address {host[:80]}: no such host; expected a name or an address of this machine"
-        ) from fault
-    except OSError as fault:
-        hint = "choose another --port" if fault.errno in (errno.EADDRINUSE, errno.EACCES) else "choose another --host"
-        raise CannotServe(f"address {host}:{port}: {os.strerror(fault.errno or 0).lower()}; {hint}") from fault
-    return listening
-
-
-def _room_for_connections() -> int:
-    """How many this process may hold: as many files as the system allows it, less those that it needs itself."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, MOST_FILES) if hard != resource.RLIM_INFINITY else MOST_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    files = MOST_FILES if soft == resource.RLIM_INFINITY else soft
-    return max(16, min(MOST_CONNECTIONS, files - OWN_FILES))
-
-
-def _url(listening: socket.socket, host: str) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listening.getsockname()[1]}"

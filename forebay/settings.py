@@ -109,6 +109,13 @@ class Settings(BaseSettings):
         None, ge=1, description="open jobs (queued or running) beyond which submitting answers 429"
     )
     max_body: Whole = Field(8 << 20, ge=1 << 10, description="bytes of a request's body")
+    max_connections: Whole | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="open connections beyond which the API answers 503; a long poll holds one; default: what the system's "
+        "limit of open files allows, at most 10000",
+    )
     metrics_port: Whole | None = Field(
         None, ge=0, le=65535, description="port of a worker's /metrics on `host`; unset: none"
     )

@@ -88,7 +88,7 @@ def _check_arguments() -> None:
 
 def _expected() -> tuple[type[Exception], ...]:
     """Faults that are told in one line. Imported only now, so that a command that needs none of this starts quickly."""
-    from forebay.serving import CannotServe
+    from forebay.listening import CannotServe
     from forebay.settings import BadSettings
     from pipelines.catalog import BadModels, UnknownModel, UnknownVersion
     from pipelines.kafka.faults import KafkaFault

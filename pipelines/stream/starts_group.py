@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from pipelines.kafka.bounded import Hung, bounded
 from pipelines.kafka.errors import one_line
 from pipelines.stream.positions import Partition
 from pipelines.stream.starts import Range
@@ -51,10 +52,11 @@ class StartsGroup:
         self._noted_at = now
         try:
             if surely:
-                self._consumer.commit(offsets=_offsets(ranges), asynchronous=False)
+                offsets = _offsets(ranges)
+                bounded(lambda: self._consumer.commit(offsets=offsets, asynchronous=False), PATIENCE_S)
             else:
                 self._consumer.commit(offsets=_offsets(ranges), asynchronous=True)
-        except KafkaException as fault:
+        except (KafkaException, Hung) as fault:
             self._tell(f"starts are kept only on this disk: {one_line(fault)}")
 
     def close(self) -> None:

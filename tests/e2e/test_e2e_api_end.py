@@ -28,10 +28,14 @@ def test_sigterm_answers_what_is_under_way_and_ends_with_0(tmp_path: Path) -> No
         assert api.wait() == 0, api.complained
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 70 + ".example"])
-def test_a_host_that_is_none_is_named(tmp_path: Path, host: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("no-such-host.invalid", "the host cannot be resolved"), ("x" * 70 + ".example", "not a host name")],
+)
+def test_a_host_that_is_none_is_named(tmp_path: Path, host: str, told: str) -> None:
     with place(tmp_path, MODELS) as there:
         api: Forebay = there.start("api", "--host", host, KEYS='{"team": "a-long-random-key"}')
         assert api.wait() == 1
         (line,) = api.complained.splitlines()
-        assert line.startswith(f"forebay: address {host[:80]}: no such host")
+        assert line.startswith(f"forebay: address {host}:0: {told}")
+        assert line.endswith("choose another --host")

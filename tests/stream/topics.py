@@ -148,9 +148,10 @@ class Progress:
         self._topic = topic
         self.trouble = ""
         """Why the last look failed."""
-        self._client = Consumer(
-            {"bootstrap.servers": broker.bootstrap, "group.id": group, "enable.auto.commit": False, **QUIET}
-        )
+        self._options: Any = {
+            "bootstrap.servers": broker.bootstrap, "group.id": group, "enable.auto.commit": False, **QUIET,
+        }  # fmt: skip
+        self._client = Consumer(self._options)
 
     def committed(self) -> dict[int, int]:
         """Next offset by partition; empty while the broker is away."""
@@ -158,7 +159,7 @@ class Progress:
             numbers = self._client.list_topics(self._topic, timeout=5).topics[self._topic].partitions
             found = self._client.committed([TopicPartition(self._topic, number) for number in numbers], timeout=5)
         except KafkaException as fault:
-            self.trouble = f"committed: {fault}"
+            self._failed("committed", fault)
             return {}
         return {each.partition: max(0, each.offset) for each in found}
 
@@ -172,9 +173,15 @@ class Progress:
         try:
             ends = [self._client.get_watermark_offsets(TopicPartition(self._topic, n), timeout=5)[1] for n in committed]
         except KafkaException as fault:
-            self.trouble = f"ends: {fault}"
+            self._failed("ends", fault)
             return -1
         return sum(ends) - sum(committed.values())
+
+    def _failed(self, what: str, fault: KafkaException) -> None:
+        """A client that is member of nothing may not look for its group's coordinator again for minutes: another is made."""
+        self.trouble = f"{what}: {fault}"
+        self._client.close()
+        self._client = Consumer(self._options)
 
     def close(self) -> None:
         self._client.close()
