@@ -45,10 +45,11 @@ _AGAIN_FIELDS: Fields = (
     ("version_before", "text"), ("inputs_before", "text"),
 )  # fmt: skip
 
-# A deadline that has passed would end the replayed job at once: an operator's replay has none.
+# A deadline that has passed would end the replayed job at once: an operator's replay has none. `sent_at` is empty even where
+# the store is the queue, which does not look at it: the command may run where nobody said that a broker is.
 _AGAIN = """
 UPDATE jobs SET state = 'queued', generation = v.generation + 1, starts = 0, failures = 0, answered = fence,
-    visible_at = {now}, queued_at = {now}, sent_at = CASE WHEN :broker = 1 THEN NULL ELSE {now} END, sends = 0,
+    visible_at = {now}, queued_at = {now}, sent_at = NULL, sends = 0,
     held_until = 0, deadline_at = NULL, started_at = NULL, finished_at = NULL, result = NULL, reason = NULL, error = NULL,
     version = v.version, inputs = coalesce({bytes:v.inputs}, jobs.inputs), size = coalesce(v.size, jobs.size)
 FROM {rows} WHERE jobs.seq = v.seq AND jobs.state = 'failed' AND jobs.generation = v.generation
@@ -63,7 +64,6 @@ SELECT v.seq, v.generation + 1, {now}, v.who, v.version_before, v.version, {byte
 
 class DeadLettering:
     db: Database
-    broker: bool
 
     def dead_letters(self, tenant: str | None, wanted: DeadLetterFilter, limit: int, cursor: str | None = None) -> Page:
         where, values = _conditions(tenant, wanted)
@@ -126,7 +126,7 @@ class DeadLettering:
         rows = pack(sorted((replay.id, replay.generation) for replay in replays))
         failed = self.db.run(connection, _FAILED, _NAMED_FIELDS, rows=rows, tenant=tenant).all()
         again = pack([_again(row, asked[row.id]) for row in sorted(failed, key=lambda row: int(row.seq))])
-        done = [row.id for row in self.db.run(connection, _AGAIN, _AGAIN_FIELDS, rows=again, broker=int(self.broker))]
+        done = [row.id for row in self.db.run(connection, _AGAIN, _AGAIN_FIELDS, rows=again)]
         if done:
             self.db.run(connection, _AUDIT, _AGAIN_FIELDS, rows=again)
         return done

@@ -379,7 +379,7 @@ class MemoryStore:
             row.inputs = replay.inputs if replay.inputs is not None else row.inputs
             row.starts = row.failures = row.sends = 0
             row.answered, row.visible_at, row.queued_at, row.held_until = row.fence, now, now, 0.0
-            row.sent_at = None if self._broker else now
+            row.sent_at = None
             row.deadline_at = row.started_at = row.finished_at = row.reason = row.error = row.result = None
         return rows
 

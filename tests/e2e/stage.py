@@ -23,6 +23,11 @@ class Ground(Struct, frozen=True):
     """None: SQLite under home."""
     queue: str = "store"
 
+    @property
+    def within(self) -> float:
+        """Seconds until everything is at rest: on a broker partitions of the dead move when their session ends."""
+        return 20.0 if self.queue == "store" else 50.0
+
 
 class Stage(Struct, frozen=True):
     place: Place

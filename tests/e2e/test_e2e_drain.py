@@ -9,16 +9,17 @@ from tests.e2e import probe
 from tests.e2e.clients import load, submit_all
 from tests.e2e.probe import Kind
 from tests.e2e.processes import Forebay, eventually
-from tests.e2e.stage import Stage, stage
+from tests.e2e.stage import Ground, Stage, stage
 
 
 def _busy(on: Stage, worker: Forebay) -> None:
     eventually(lambda: sum(pid == worker.pid for pid, _ in on.runs()) > 20, 30)
 
 
-def test_sigterm_drains_and_spends_no_attempt(store: str | None) -> None:
+@pytest.mark.timeout(120)
+def test_sigterm_drains_and_spends_no_attempt(ground: Ground) -> None:
     # A lease that outlives the test: what comes to an end does so by the drain, never because a lease ended.
-    with stage(store, {"slow_s": 0.003}, LEASE="5m") as on:
+    with stage(ground.store, {"slow_s": 0.003}, LEASE="5m", QUEUE=ground.queue) as on:
         api = on.place.start("api").ready()
         with load(lambda: api.url, on.history, clients=3, pause=0.01):
             for _ in range(2):

@@ -8,14 +8,14 @@ from tests.e2e import probe
 from tests.e2e.clients import submit_all
 from tests.e2e.probe import Kind
 from tests.e2e.processes import Forebay, eventually
-from tests.e2e.stage import Stage, stage
+from tests.e2e.stage import Ground, Stage, stage
 
 ITEMS = range(1, 25)
 
 
 @pytest.mark.timeout(90)
-def test_a_thawed_worker_changes_nothing(store: str | None) -> None:
-    with stage(store, {"max_batch_size": 8}, LEASE="1s") as on:
+def test_a_thawed_worker_changes_nothing(ground: Ground) -> None:
+    with stage(ground.store, {"max_batch_size": 8}, LEASE="1s", QUEUE=ground.queue) as on:
         api = on.place.start("api").ready()
         submit_all(api.url, on.history, [(n, Kind.WAIT) for n in ITEMS])
         frozen = on.place.start("worker").ready()
@@ -23,7 +23,7 @@ def test_a_thawed_worker_changes_nothing(store: str | None) -> None:
         _freeze(on, frozen)
         (on.model / probe.GO).touch()  # who is not frozen goes on
         beside = on.place.start("worker").ready()
-        on.rest(within=20)
+        on.rest(within=ground.within)
         ended = on.check()
         ran_before = {n for pid, n in on.runs() if pid == frozen.pid}
         frozen.signal(signal.SIGCONT)

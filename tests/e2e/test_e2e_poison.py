@@ -11,7 +11,8 @@ from tests.e2e.checker import Expected
 from tests.e2e.clients import submit_all
 from tests.e2e.probe import Kind
 from tests.e2e.processes import Forebay, eventually
-from tests.e2e.stage import Stage, stage
+from tests.e2e.stage import Ground, Stage, stage
+from tests.services.broker import Broker
 
 AROUND = range(1, 33)
 POISON = 17
@@ -22,19 +23,19 @@ def _submit(on: Stage, url: str, kind: Kind) -> None:
     submit_all(url, on.history, [(n, kind if n == POISON else Kind.GOOD) for n in AROUND])
 
 
-def test_one_poison_item_among_32_costs_one_dead_letter_and_replays(store: str | None) -> None:
-    with stage(store, {"max_attempts": 2}) as on:
+def test_one_poison_item_among_32_costs_one_dead_letter_and_replays(ground: Ground) -> None:
+    with stage(ground.store, {"max_attempts": 2}, QUEUE=ground.queue) as on:
         api = on.place.start("api").ready()
         _submit(on, api.url, Kind.ERROR)
         on.place.start("worker").ready()
-        on.rest(within=20)
+        on.rest(within=ground.within)
         rows = on.check(RAISES)
         assert (on.rows.count("succeeded"), on.rows.count("failed")) == (31, 1)
         (poison,) = [row for row in rows if row.kind == Kind.ERROR]
         assert poison.failures == 2
         assert all(row.failures == 0 for row in rows if row.kind != Kind.ERROR)
         _replay_mended(on.place.store, poison.id)
-        on.rest(within=20)
+        on.rest(within=ground.within)
         (mended,) = [row for row in on.check() if row.n == POISON]
         assert (mended.generation, mended.answer) == (1, probe.f(POISON))
 
@@ -67,6 +68,21 @@ def test_an_item_that_kills_its_worker_is_dead_lettered_and_its_neighbours_succe
         assert poison.failures == 0, "a crash is no judged failure"
         # Decoding comes before the first start: two lost claims make it a suspect, which is started before it is decoded.
         assert crashes == (3 if kind is Kind.ABORT else 5)
+
+
+@pytest.mark.timeout(150)
+def test_so_it_is_with_kafka_as_the_queue(kafka: Broker) -> None:
+    """A dead worker's partitions move when its session ends, after 10 s: the same, more slowly."""
+    queue = f"kafka://{kafka.bootstrap}/{kafka.fresh_topic(partitions=3)}"
+    with stage(None, {"max_deliveries": 2}, LEASE="1s", QUEUE=queue) as on:
+        api = on.place.start("api").ready()
+        _submit(on, api.url, Kind.ABORT)
+        crashes = 0
+        while _dies(on, on.place.start("worker")):
+            crashes += 1
+        rows = on.check({Kind.ABORT: (State.FAILED, "crashed")})
+        (poison,) = [row for row in rows if row.kind == Kind.ABORT]
+        assert (crashes, poison.starts, poison.failures) == (2, 2, 0)
 
 
 def _dies(on: Stage, worker: Forebay) -> bool:
