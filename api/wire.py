@@ -4,7 +4,7 @@ Sizes cost next to nothing: the parser's callbacks only say that a part of a req
 counted where a piece from the socket brought no such end. Times cost one timer per connection, which looks every few
 seconds.
 
-Relied on in uvicorn's HttpToolsProtocol (compared from 0.32 to 0.54), beside the parser's callbacks: `cycle`, the request
+Relied on in uvicorn's HttpToolsProtocol (0.54 is what was read), beside the parser's callbacks: `cycle`, the request
 whose head came last, with `body`, `response_started`, `response_complete`, `disconnected` and `message_event`; `pipeline`,
 those that wait behind the one that runs, the last at the left; `flow`, which is handed on to each request;
 `on_response_complete`, called once per answer; `app`, called for the next request; and `timeout_keep_alive_task`.
@@ -123,7 +123,7 @@ class Wire(HttpToolsProtocol):
             raise self._too_long()
         if len(self.pipeline) >= limits.ahead:
             raise Problem(429, "overloaded", f"expected at most {limits.ahead} requests sent ahead on a connection")
-        if self.parser.should_upgrade() and any(name in _BODIED for name, _ in self.headers):
+        if self.parser.should_upgrade() and any(name in _BODIED and value != b"0" for name, value in self.headers):
             raise bad_request("expected a request with a body to ask for no upgrade", "upgrade")  # httptools skips it
         self._trailers = 0
         self._answered = None

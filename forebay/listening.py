@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import socket
+from typing import Any
 
 OTHER_FILES = 200
 """Open at once beside the connections, at most: the store's, the broker's, those of threads and pipes."""
@@ -20,11 +21,18 @@ def listen(host: str, port: int) -> socket.socket:
     """Bound, not yet accepting. Raises CannotServe."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
+        return _bound(socket.socket(family, socket.SOCK_STREAM), address)
     except (OSError, UnicodeError) as fault:
         raise CannotServe(f"address {in_the_way(host, port, fault)}") from fault
+
+
+def _bound(listening: socket.socket, address: tuple[Any, ...]) -> socket.socket:
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 

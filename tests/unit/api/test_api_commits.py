@@ -28,6 +28,9 @@ def test_a_failed_commit_is_told_until_one_goes_or_a_while_has_passed() -> None:
         pass
     assert commits.trouble() is None
     assert seen == [5]
+    with commits.of(1):
+        times.now += 6
+        assert commits.trouble() == "the store takes no submissions: a commit has been running for 6 s"
     fail()
     times.now += 10.5
     assert commits.trouble() is None, "without traffic nobody would see that commits go again"

@@ -44,6 +44,17 @@ def test_a_head_that_does_not_end_is_refused_however_it_trickles(before: bytes) 
         assert status == 408
 
 
+def test_the_time_of_a_head_begins_with_its_first_byte() -> None:
+    with serving(head_s=0.5) as server, server.connect() as wire:
+        wire.send(GET)
+        assert wire.answer()[0] == 200
+        time.sleep(0.75)
+        wire.send(GET[:20])
+        time.sleep(0.35)
+        wire.send(GET[20:])
+        assert wire.answer()[0] == 200
+
+
 def test_a_body_that_does_not_come_is_refused() -> None:
     with serving(head_s=0.05, body_s=SHORT) as server:
         timed_out(server, POST + b"Content-Length: 10\r\n\r\n")

@@ -22,10 +22,12 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class Echo:
-    """Answers with the path, the headers and the length of the body. `/slow` waits for `go`; `/early` reads no body."""
+    """Answers with the path, the headers and the length of the body. `/slow` waits for `go`, `/slower` for
+    `more`; `/early` reads no body."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
+        self.more = threading.Event()
         self.running = 0
         self.seen = 0
 
@@ -42,7 +44,8 @@ class Echo:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         size = 0 if path == "/early" else len(await read_body(headers_of(scope), receive, 64 << 20))
-        while path == "/slow" and not self.go.is_set():
+        waits_for = {"/slow": self.go, "/slower": self.more}.get(path)
+        while waits_for is not None and not waits_for.is_set():
             await asyncio.sleep(0.005)
         if path == "/large":
             await respond(send, 200, b"x" * (64 << 20))
@@ -70,6 +73,11 @@ class Served:
     def open(self) -> int:
         """Connections that the server holds."""
         return len(self._server.server_state.connections)
+
+    @property
+    def paused(self) -> list[bool]:
+        """By connection: whether the server has stopped to read from it."""
+        return [wire.flow.read_paused for wire in self._server.server_state.connections]  # type: ignore[union-attr]  # of Wire
 
 
 class Connection:
@@ -131,5 +139,6 @@ def serving(**limits: Any) -> Iterator[Served]:
         yield Served(app, server, listening.getsockname())
     finally:
         app.go.set()
+        app.more.set()
         server.should_exit = True
         thread.join()
