@@ -9,7 +9,7 @@ from tests.e2e.probe import Kind
 from tests.e2e.processes import Forebay, eventually
 from tests.services.broker import Broker
 from tests.stream.stage import StreamStage, stream_stage
-from tests.stream.topics import bad, feed, good, of_kind, read_all
+from tests.stream.topics import bad, feed, feeding, good, of_kind, read_all
 
 
 def drained(on: StreamStage, *arguments: str, **settings: str) -> Forebay:
@@ -118,3 +118,22 @@ def test_an_option_that_librdkafka_does_not_know_is_named(kafka: Broker) -> None
         worker = on.start(KAFKA_NO_SUCH_OPTION="1")
         assert worker.wait(40) == 1
         assert "no.such.option" in worker.complained
+
+
+@pytest.mark.timeout(120)
+def test_the_protocol_of_kip_848(kafka: Broker) -> None:
+    """The broker assigns: two workers share the partitions, one is restarted, nothing is lost or done twice."""
+    given = [good(n) for n in range(3000)]
+    with stream_stage(kafka) as on:
+        workers = [on.start(KAFKA_GROUP_PROTOCOL="consumer").ready() for _ in range(2)]
+        with feeding(kafka, on.topic, given, 300):
+            eventually(lambda: all("assigned" in worker.complained for worker in workers), 30)
+            eventually(lambda: on.progress.total() > 500, 30)
+            assert workers[0].stop() == 0, workers[0].complained
+            workers[0] = on.start(
+                KAFKA_GROUP_PROTOCOL="consumer"
+            ).ready()  # by the same name: its partitions wait for it
+        eventually(lambda: on.progress.left() == 0, 30, lambda: f"{on.progress.left()} left", every=0.2)
+        for worker in workers:
+            assert worker.stop() == 0, worker.complained
+        on.check(given, set())
