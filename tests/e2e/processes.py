@@ -161,5 +161,7 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _end_with_the_test() -> None:
-    """In the child: killed when the test's process is, however that went. Linux only."""
+    """In the child: killed when the test's process is, however that went. Linux only. And it hears Ctrl-C, also when the
+    tests run in the background of a shell, where SIGINT is ignored from the start."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
