@@ -39,15 +39,14 @@ class Outbox:
 
     def take(self) -> list[Entry]:
         """The oldest, as many as fit into one transaction, but at least one."""
-        taken: list[Entry] = []
-        size = 0
         with self._changed:
-            while self._entries and len(taken) < MOST:
-                size += _size(self._entries[0].verdict)
-                if taken and size > MOST_BYTES:
-                    break
-                taken.append(self._entries.popleft())
-        return taken
+            taken = [self._entries.popleft() for _ in range(min(MOST, len(self._entries)))]
+            sizes = [len(entry.verdict.result) for entry in taken if type(entry.verdict) is Done]
+            if sum(sizes) <= MOST_BYTES:
+                return taken
+            fitting = _fitting(taken)
+            self._entries.extendleft(reversed(taken[fitting:]))
+            return taken[:fitting]
 
     def done(self, count: int) -> None:
         with self._changed:
@@ -72,5 +71,11 @@ class Outbox:
             self._changed.notify_all()
 
 
-def _size(verdict: Verdict) -> int:
-    return len(verdict.result) if isinstance(verdict, Done) else 0
+def _fitting(entries: Sequence[Entry]) -> int:
+    """How many of the first fit into one transaction."""
+    size = 0
+    for count, entry in enumerate(entries):
+        size += len(entry.verdict.result) if isinstance(entry.verdict, Done) else 0
+        if count and size > MOST_BYTES:
+            return count
+    return len(entries)
