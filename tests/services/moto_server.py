@@ -1,0 +1,50 @@
+"""AWS's services played by moto, in a process of their own: S3, and of SQS what ElasticMQ lacks. It is slow (some 35 receives
+a second): good for checks, not for figures."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.services.ports import steady_port
+
+READY_WITHIN = 30.0
+ACCESS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_DEFAULT_REGION": "eu-central-1"}
+"""Environment variables of whoever talks to it. It checks none of them."""
+
+
+class Failed(Exception):
+    """The server did not come up."""
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """The endpoint, `http://127.0.0.1:port`, of a server without any data. Raises Failed."""
+    port = steady_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        _await_ready(server, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _await_ready(server: "subprocess.Popen[bytes]", port: int) -> None:
+    end = time.monotonic() + READY_WITHIN
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+        except OSError:
+            if server.poll() is not None:
+                raise Failed(f"moto's server ended with {server.returncode}") from None
+            if time.monotonic() > end:
+                raise Failed(f"moto's server did not answer within {READY_WITHIN:g} s") from None
+            time.sleep(0.05)
+        else:
+            return
