@@ -10,12 +10,11 @@ from starlette.responses import Response
 
 from api.bodies import ResultBody, encode, result_body
 from api.calls import Calls
-from api.ids import is_id
 from api.keys import TENANT
 from api.problems import bad_request, purged, unknown_job
 from pipelines.store.notices import Notices
 from pipelines.store.port import Store
-from schemas.jobs import JobFilter, JobView, Page
+from schemas.jobs import JobFilter, JobView, Page, is_id
 from schemas.model_spec import NAME
 from schemas.states import State
 

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from api import bodies
 from api.problems import ProblemBody
 from schemas.model_spec import ModelSpec
+from schemas.submissions import Entry, Submit
 
 Json = dict[str, Any]
 
@@ -157,7 +158,7 @@ def _problems(*statuses: int) -> Json:
 
 
 def _schemas() -> Json:
-    kinds = [bodies.Submit, bodies.ResultBody, bodies.AcceptedBody, ProblemBody, bodies.Entry]
+    kinds = [Submit, bodies.ResultBody, bodies.AcceptedBody, ProblemBody, Entry]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     named: Json = dict(schemas)
     items = {"$ref": _REF.format(name="Entry")}

@@ -22,8 +22,3 @@ class Ids:
         value = milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | self._random_bits(62)
         digits = f"{value:032x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def is_id(text: str) -> bool:
-    """Whether a job may have this id. Direct producers choose their own: visible ASCII, 1 to 128 characters."""
-    return 1 <= len(text) <= 128 and text.isascii() and text.isprintable() and " " not in text and "/" not in text

@@ -10,14 +10,13 @@ from api.bodies import encode, result_body
 from api.deps import Limits
 from api.grouping import Full
 from api.http import RETRY_AFTER, Disconnected, gone, headers_of, respond
-from api.ids import is_id
 from api.keys import TENANT
 from api.preferences import applied, preferred_wait, wait_seconds
 from api.problems import Header, bad_request, overloaded, purged, store_away, unknown_job
 from api.reader import Reader, Seen
 from api.waiting import Waiter, Waiting, ended
 from pipelines.store.port import StoreAway
-from schemas.jobs import JobView
+from schemas.jobs import JobView, is_id
 from schemas.states import TERMINAL
 
 PREFIX = "/result/"

@@ -7,7 +7,6 @@ from api.problems import Header, bad_request
 
 _WAIT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _KEY = re.compile(rb"[\x21-\x7e]{1,255}")
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def wait_seconds(text: str, most: float) -> float:
@@ -40,9 +39,3 @@ def idempotency_key(headers: Headers) -> str | None:
     if not _KEY.fullmatch(key):
         raise bad_request("expected Idempotency-Key to be 1 to 255 visible ASCII characters", "idempotency-key")
     return key.decode()
-
-
-def traceparent(headers: Headers) -> str | None:
-    """W3C Trace Context; a malformed one is ignored, as the specification asks."""
-    value = headers.get(b"traceparent")
-    return value.decode() if value is not None and _TRACEPARENT.fullmatch(value) else None

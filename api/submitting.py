@@ -8,21 +8,22 @@ from typing import TypeVar
 from msgspec import Raw
 from starlette.types import Receive, Scope, Send
 
-from api.admission import Admission
+from api.admission import Admission, parsed
 from api.backlog import Backlog
-from api.bodies import AcceptedBody, Batch, BatchBody, decode_batch, encode, links, parse
+from api.bodies import AcceptedBody, Batch, BatchBody, decode_batch, encode, links
 from api.deps import Limits
 from api.grouping import Full
 from api.http import RETRY_AFTER, Headers, check_media, headers_of, read_body, respond
 from api.keys import TENANT
 from api.metrics import Metrics
 from api.polling import Polling
-from api.preferences import applied, idempotency_key, preferred_wait, traceparent
+from api.preferences import applied, idempotency_key, preferred_wait
 from api.problems import Header, Problem, ProblemBody, bad_request, invalid_body, overloaded, store_away
 from api.scribe import Scribe
 from api.waiting import ended
 from pipelines.store.port import StoreAway
 from schemas.jobs import Accepted, Submission, SubmitOutcome
+from schemas.trace import traceparent_of
 
 T = TypeVar("T")
 REPLAYED: Header = (b"idempotent-replayed", b"true")
@@ -54,7 +55,7 @@ class Submitting:
         wait = preferred_wait(headers, self._limits.wait)
         self._backlog.check()
         body = await read_body(headers, receive, self._limits.body)
-        tenant, trace = scope[TENANT], traceparent(headers)
+        tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         submission = await self._decode(body, lambda: self._admission.one(body, tenant, key, trace))
         if wait:
             return await self._submit_and_wait(submission, wait, receive, send)
@@ -68,7 +69,7 @@ class Submitting:
         _no_key(headers)
         self._backlog.check()
         body = await read_body(headers, receive, self._limits.body)
-        tenant, trace = scope[TENANT], traceparent(headers)
+        tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         entries = await self._decode(body, lambda: self._entries(body, tenant, trace))
         good = [entry for entry in entries if isinstance(entry, Submission)]
         outcomes = iter(await self._commit(good) if good else [])
@@ -109,7 +110,7 @@ class Submitting:
 
     # --- many ----------------------------------------------------------------------------------------------------
     def _entries(self, body: bytes, tenant: str, trace: str | None) -> list[Submission | Problem]:
-        batch: Batch = parse(decode_batch, body)
+        batch: Batch = parsed(decode_batch, body)
         if not 1 <= len(batch.jobs) <= self._limits.jobs:
             raise invalid_body(f"expected 1 to {self._limits.jobs} jobs, got {len(batch.jobs)}", "jobs")
         return [self._entry(raw, tenant, trace) for raw in batch.jobs]

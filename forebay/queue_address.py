@@ -5,6 +5,8 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
+from schemas.jobs import DEFAULT_TENANT, TENANT
+
 POOL = "{pool}"
 _EXPECTED = "expected `store` or kafka://host:port,host:port/topic"
 _ADDRESS = re.compile(r"kafka://([^/?#]*)/([^/?#]*)(?:\?([^#]*))?")
@@ -21,6 +23,8 @@ class KafkaAddress(Struct, frozen=True):
     """Consumer group of the workers; None: by the topic."""
     partitions: int | None = None
     """Of a topic that is missing and is made then; None: it is not made."""
+    tenant: str = DEFAULT_TENANT
+    """Of jobs that other services put there themselves."""
 
     @classmethod
     def parse(cls, url: str) -> "KafkaAddress":
@@ -37,7 +41,13 @@ class KafkaAddress(Struct, frozen=True):
             raise ValueError(f"topic {topic!r}: expected letters, digits, '.', '_' or '-', at most 249, and {POOL}")
         options = _options(query)
         partitions = options.get("partitions")
-        return cls(bootstrap, topic, options.get("group"), None if partitions is None else int(partitions))
+        return cls(
+            bootstrap,
+            topic,
+            options.get("group"),
+            None if partitions is None else int(partitions),
+            options.get("tenant", DEFAULT_TENANT),
+        )
 
     def topic_of(self, pool: str) -> str:
         return self.topic.replace(POOL, pool)
@@ -48,8 +58,12 @@ class KafkaAddress(Struct, frozen=True):
 
 def _options(query: str) -> dict[str, str]:
     given = dict(parse_qsl(query))
-    if unknown := sorted(given.keys() - {"group", "partitions"}):
-        raise ValueError(f"option {unknown[0]!r}: expected group or partitions; librdkafka's own go into [kafka]")
+    if unknown := sorted(given.keys() - {"group", "partitions", "tenant"}):
+        raise ValueError(
+            f"option {unknown[0]!r}: expected group, partitions or tenant; librdkafka's own go into [kafka]"
+        )
     if not re.fullmatch(r"[1-9]\d{0,4}", given.get("partitions", "1")):
         raise ValueError(f"partitions {given['partitions']!r}: expected a number from 1")
+    if not TENANT.fullmatch(given.get("tenant", DEFAULT_TENANT)):
+        raise ValueError(f"tenant {given['tenant']!r}: expected letters, digits, '-', '_' or '.', at most 63")
     return given

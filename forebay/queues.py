@@ -14,7 +14,8 @@ from pipelines.queues.kafka_inbox import Inbox, Limit
 from pipelines.queues.kafka_options import consumer_options, producer_options
 from pipelines.queues.kafka_outlet import KafkaOutlet
 from pipelines.queues.kafka_polling import OnCommit, OnError, Polling
-from pipelines.queues.kafka_queue import KafkaQueue, Keep
+from pipelines.queues.kafka_queue import KafkaQueue
+from pipelines.queues.strangers import Strangers
 
 DEFAULT_POOL = "default"
 MOST_WAITING = 1000
@@ -35,7 +36,7 @@ def outlet_of(settings: Settings, at: KafkaAddress, catalog: Catalog, tell: Tell
     return KafkaOutlet(lambda: producer(options), topic_of, time.monotonic, tell)
 
 
-def queue_of(settings: Settings, at: KafkaAddress, credits: int, keep: Keep, tell: Tell) -> KafkaQueue:
+def queue_of(settings: Settings, at: KafkaAddress, credits: int, strangers: Strangers, tell: Tell) -> KafkaQueue:
     """The receiving side of this worker's pool. Raises KafkaAway, KafkaRefused: one line."""
     options = consumer_options(_kafka(settings, at), at.group_of(settings.pool))
 
@@ -44,7 +45,7 @@ def queue_of(settings: Settings, at: KafkaAddress, credits: int, keep: Keep, tel
 
     inbox = Inbox(Limit(min(credits, MOST_WAITING), WAITING_BYTES))
     polling = Polling(make, at.topic_of(settings.pool), inbox, time.monotonic, tell)
-    return KafkaQueue(inbox, polling, keep)
+    return KafkaQueue(inbox, polling, strangers)
 
 
 def check_topics(settings: Settings, at: KafkaAddress, pools: Iterable[str]) -> None:

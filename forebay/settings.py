@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from forebay import durations
 from forebay.queue_address import KafkaAddress
+from schemas.jobs import DEFAULT_TENANT, TENANT
 
 FILE = Path("forebay.toml")
 PREFIX = "FOREBAY_"
@@ -39,7 +40,6 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _NO_UTF8 = re.compile("[\ud800-\udfff]")
 """What Python makes of other bytes in the environment."""
 _repr = reprlib.Repr()
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class BadSettings(Exception):
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     @classmethod
     def _tenants_are_names(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for tenant, key in keys.items():
-            if not _TENANT.fullmatch(tenant):
+            if not TENANT.fullmatch(tenant):
                 raise ValueError(f"tenant {tenant!r}: expected letters, digits, '-', '_' or '.', at most 63")
             if len(key.get_secret_value()) < 16:
                 raise ValueError(f"key of {tenant!r}: expected at least 16 characters")
@@ -166,6 +166,14 @@ class Settings(BaseSettings):
         if not self.keys and not _is_loopback(self.host):
             keys = """FOREBAY_KEYS='{"team": "a-long-random-key"}'"""
             raise ValueError(f"host {self.host} can be reached from outside: set keys first ({keys}), or use 127.0.0.1")
+        return self
+
+    @model_validator(mode="after")
+    def _the_queues_tenant_has_a_key(self) -> "Settings":
+        """Else nobody could ask for the results of jobs that other services put there."""
+        at = self.queue_topic
+        if self.keys and at is not None and at.tenant != DEFAULT_TENANT and at.tenant not in self.keys:
+            raise ValueError(f"queue: tenant {at.tenant!r} has no key; there are keys of {', '.join(self.keys)}")
         return self
 
     @property

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 from forebay import version
 from forebay.settings import BadSettings, Settings
 from forebay.stores import notices_of, open_catalog, store_of
+from pipelines.admission import Admission
+from pipelines.admission.direct import Adopter
 from pipelines.catalog import Catalog
 from pipelines.clock import SystemClock
 from pipelines.flow.observer import Unobserved
@@ -22,6 +24,7 @@ from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.kafka.faults import KafkaAway, KafkaRefused
 from pipelines.ports import Outlet
 from pipelines.queues.store_queue import StoreQueue
+from pipelines.queues.strangers import Strangers
 from pipelines.store.sql import SqlStore
 from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
@@ -144,7 +147,9 @@ def _broker(
     queues.check_topics(settings, at, [settings.pool])
     outlet = queues.outlet_of(settings, at, catalog, log.warning)
     stack.callback(outlet.close)
-    return queues.queue_of(settings, at, credits, store.keep_strays, log.info), outlet
+    adopter = Adopter(store, Admission(catalog), at.tenant)
+    strangers = Strangers(store.keep_strays, adopter.adopt)
+    return queues.queue_of(settings, at, credits, strangers, log.info), outlet
 
 
 def _queues() -> ModuleType:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from msgspec import Struct
 
 from schemas.jobs import Claim
-from schemas.verdicts import Verdict
+from schemas.verdicts import Dead, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,10 @@ class Message(Struct, frozen=True):
     """The input that travelled along, when its digest was right."""
     model: str = ""
     """On its way out: the row's model, for an outlet that sends each pool's jobs to a queue of its own. It does not travel."""
+    tenant: str | None = None
+    """Of the row, when that is known. It does not travel."""
+    doom: Dead | None = None
+    """Decided before its claim: what the row of this generation is recorded as, instead of running. It does not travel."""
 
 
 class Delivery(Struct, frozen=True):

@@ -1,5 +1,6 @@
 """A job: as submitted, as claimed by a worker, as shown to a client."""
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -11,9 +12,15 @@ PRIORITIES = range(10)
 """0 to 9; the higher runs first."""
 DEFAULT_PRIORITY = 5
 DEFAULT_TENANT = "default"
+TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 MAX_ID_CHARS = 128
 MAX_KEY_CHARS = 255
 """Longest Idempotency-Key (draft-ietf-httpapi-idempotency-key-header)."""
+
+
+def is_id(text: str) -> bool:
+    """Whether a job may have this id. Direct producers choose their own: visible ASCII, 1 to 128 characters, no '/'."""
+    return 1 <= len(text) <= MAX_ID_CHARS and text.isascii() and text.isprintable() and not {" ", "/"} & set(text)
 
 
 class Submission(Struct, frozen=True):

@@ -42,10 +42,10 @@ def submit(
     json: options.Json = False,
 ) -> None:
     """Submit inputs; prints the ids. Lines that do not fit are named and left out, and the exit code is 1 then."""
-    from api.bodies import MAX_EXPIRES_IN
     from api.ids import Ids
     from forebay import stores
     from forebay.cli import inputs
+    from schemas.submissions import MAX_EXPIRES_IN
 
     inputs.check_key(key)
     if expires_in is not None and expires_in > MAX_EXPIRES_IN:

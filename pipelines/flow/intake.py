@@ -17,9 +17,10 @@ from pipelines.flow.outbox import Entry, Outbox
 from pipelines.flow.preparing import Preparer
 from pipelines.flow.served import Fleet, Served
 from pipelines.flow.watch import Watch
-from pipelines.ports import Delivery, Queue
+from pipelines.ports import Delivery, Message, Queue
 from pipelines.store.port import Store
-from schemas.verdicts import Release, Verdict
+from schemas.jobs import Claim
+from schemas.verdicts import Dead, Release, Verdict
 
 NOT_SERVED_DELAY_S = 30.0
 """A version that this worker cannot run goes back for this long: another worker may, or this one after a deploy."""
@@ -62,29 +63,34 @@ class Intake:
         deliveries = self._queue.receive(room)
         if not deliveries:
             return 0
-        claimed = self._claim(deliveries)
-        self._credits.take(len(deliveries), sum([len(d.claim.inputs) for d in claimed if d.claim is not None]))
+        claimed, others = self._claim(deliveries)
+        self._credits.take(
+            len(claimed) + len(others), sum([len(d.claim.inputs) for d in claimed if d.claim is not None])
+        )
+        self._outbox.put(others)
         self._admit(claimed)
         return len(deliveries)
 
-    def _claim(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Those whose rows are ours now; the others are settled."""
+    def _claim(self, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Entry]]:
+        """Those whose rows are ours now, and the others, to be settled. A message names a row by its id alone: where two
+        tenants have rows of that id, both are due work and both come."""
         if deliveries[0].message is None:  # the store queue: receive was the claim
-            return list(deliveries)
+            return list(deliveries), []
         messages = [delivery.message for delivery in deliveries if delivery.message is not None]
-        claims, refused = self._store.claim(messages, self._fleet.models, self._lease)
-        by_id = {claim.id: claim for claim in claims}
+        doomed = {message.model for message in messages if message.doom is not None}
+        claims, refused = self._store.claim(messages, [*{*self._fleet.models, *doomed}], self._lease)
+        by_id: dict[str, list[Claim]] = {}
+        for claim in claims:
+            by_id.setdefault(claim.id, []).append(claim)
         delays = {refusal.id: refusal.delay for refusal in refused}
         ours, others = [], []
         for delivery in deliveries:
             assert delivery.message is not None
-            claim = by_id.pop(delivery.message.id, None)  # a second message of the same row is settled
-            if claim is not None:
-                ours.append(Delivery(delivery.receipt, delivery.message, claim))
-            else:
+            named = by_id.pop(delivery.message.id, ())  # a second message of the same row is settled
+            ours += [Delivery(delivery.receipt, delivery.message, claim) for claim in named]
+            if not named:
                 others.append(Entry(delivery, Release(delays.get(delivery.message.id, 0.0)), record=False))
-        self._outbox.put(others)
-        return ours
+        return ours, others
 
     def _admit(self, deliveries: Sequence[Delivery]) -> None:
         now = self._clock.monotonic()
@@ -99,7 +105,10 @@ class Intake:
                 wary = self._breaker.is_wary(claim.model, claim.version)
                 group = groups[claim.model, claim.version] = _Group(served, wary)
             paused = self._breaker.pause_left(claim.model, claim.version, claim.tenant) if group.wary else 0.0
-            if group.served is None:
+            doom = _doom(delivery.message, claim)
+            if doom is not None:
+                verdicts.append(Entry(delivery, doom))
+            elif group.served is None:
                 verdicts.append(Entry(delivery, Release(NOT_SERVED_DELAY_S)))
             elif paused > 0:
                 verdicts.append(Entry(delivery, Release(self._breaker.back_in(claim))))
@@ -133,3 +142,10 @@ class Intake:
         self._buffer.put(ready)
         self._outbox.put(entries)
         self.watch.hand = self.watch.hand[len(items) :]  # in the order of the groups
+
+
+def _doom(message: Message | None, claim: Claim) -> Dead | None:
+    """What was decided before the claim, if it was of this row and generation: once replayed, it runs as any other."""
+    if message is None or message.doom is None or message.tenant not in (None, claim.tenant):
+        return None
+    return message.doom if message.generation == claim.generation else None

@@ -3,15 +3,11 @@
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
 
 from msgspec import Struct
 
-from pipelines.ports import Message
+from pipelines.queues.envelopes import Found
 from pipelines.queues.kafka_ledger import Ledger, Partition, Receipt
-from schemas.strays import Stray
-
-Found: TypeAlias = Message | Stray
 
 
 class Arrival(Struct, frozen=True):

@@ -6,24 +6,20 @@ from contextlib import suppress
 
 from pipelines.ports import Delivery, Message
 from pipelines.queues.kafka_inbox import Inbox
-from pipelines.queues.kafka_ledger import Partition, Receipt
+from pipelines.queues.kafka_ledger import Partition
 from pipelines.queues.kafka_polling import Polling
+from pipelines.queues.strangers import Strangers
 from pipelines.store.port import StoreAway
-from schemas.strays import Stray
 from schemas.verdicts import Verdict
-
-Keep = Callable[[Sequence[Stray]], None]
-"""Where strays are kept, once each. Raises StoreAway: it is called again."""
 
 
 class KafkaQueue:
     """See `pipelines.ports.Queue`. Between `open` and `close`, a thread of its own polls."""
 
-    def __init__(self, inbox: Inbox, polling: Polling, keep: Keep) -> None:
+    def __init__(self, inbox: Inbox, polling: Polling, strangers: Strangers) -> None:
         self._inbox = inbox
         self._polling = polling
-        self._keep = keep
-        self._strays: list[tuple[Receipt, Stray]] = []
+        self._strangers = strangers
 
     def open(self, on_arrival: Callable[[], None]) -> None:
         """`on_arrival` is called, from the polling thread, when there may be something to receive."""
@@ -45,18 +41,17 @@ class KafkaQueue:
         self._polling.stop()
 
     def receive(self, most: int) -> list[Delivery]:
-        """Never waits. Raises StoreAway while strays cannot be kept, and what ended the polling thread."""
+        """Never waits. Raises StoreAway while rows cannot be made or strays kept, and what ended the polling thread."""
         if self._polling.fault is not None:
             raise self._polling.fault
-        self._keep_strays()
-        deliveries = []
-        for arrival in self._inbox.take(most):
+        deliveries = self._settle_strangers(most)
+        for arrival in self._inbox.take(most - len(deliveries) - len(self._strangers)):
             if isinstance(arrival.found, Message):
                 deliveries.append(Delivery(arrival.receipt, arrival.found))
             else:
-                self._strays.append((arrival.receipt, arrival.found))
+                self._strangers.put(arrival.receipt, arrival.found)
         with suppress(StoreAway):  # what came along is not held up; the next receive tries again
-            self._keep_strays()
+            deliveries += self._settle_strangers(most - len(deliveries))
         return deliveries
 
     def extend(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -67,10 +62,9 @@ class KafkaQueue:
     def settle(self, settled: Sequence[tuple[Delivery, Verdict]]) -> None:
         self._inbox.settle([delivery.receipt for delivery, _ in settled])
 
-    def _keep_strays(self) -> None:
-        """A partition moves on past them only once they are kept."""
-        if not self._strays:
-            return
-        self._keep([stray for _, stray in self._strays])
-        self._inbox.settle([receipt for receipt, _ in self._strays])
-        self._strays = []
+    def _settle_strangers(self, most: int) -> list[Delivery]:
+        """A partition moves on past them only once they are kept, or have a row."""
+        if not self._strangers:
+            return []
+        self._inbox.settle(self._strangers.keep())
+        return self._strangers.adopt(most)

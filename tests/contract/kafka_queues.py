@@ -1,7 +1,6 @@
 """Queues and an outlet on one topic of a real broker, for tests."""
 
 import time
-from collections.abc import Callable, Sequence
 
 from confluent_kafka import Consumer
 
@@ -12,6 +11,7 @@ from pipelines.queues.kafka_options import consumer_options, producer_options
 from pipelines.queues.kafka_outlet import KafkaOutlet
 from pipelines.queues.kafka_polling import OnCommit, OnError, Polling
 from pipelines.queues.kafka_queue import KafkaQueue
+from pipelines.queues.strangers import Adopt, Keep, Strangers
 from schemas.strays import Stray
 
 ROOMY = Limit(1000, 1 << 20)
@@ -32,15 +32,14 @@ class KafkaSide:
             lambda: producer(options), lambda model: self.topic, time.monotonic, self.told.append, patience
         )
 
-    def receiver(self, limit: Limit = ROOMY, keep: Callable[[Sequence[Stray]], None] | None = None) -> KafkaQueue:
+    def receiver(self, limit: Limit = ROOMY, keep: Keep | None = None, adopt: Adopt = lambda directs: []) -> KafkaQueue:
         def make(on_commit: OnCommit, on_error: OnError) -> Consumer:
             options = consumer_options(self.kafka, f"group-of-{self.topic}")
             return consumer(options, on_commit=on_commit, error_cb=on_error)
 
         inbox = Inbox(limit)
-        queue = KafkaQueue(
-            inbox, Polling(make, self.topic, inbox, time.monotonic, self.told.append), keep or self.kept.extend
-        )
+        polling = Polling(make, self.topic, inbox, time.monotonic, self.told.append)
+        queue = KafkaQueue(inbox, polling, Strangers(keep or self.kept.extend, adopt))
         queue.open(lambda: None)
         self._open.append(queue)
         return queue

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from pipelines.admission.direct import Direct
 from pipelines.kafka.options import Kafka, Options, producer
 from pipelines.ports import Delivery, Message
 from pipelines.queues.kafka_inbox import Limit
@@ -192,7 +193,7 @@ class TestStrays:
 
         self.send_raw(side, [b"junk"])
         queue = side.receiver(keep=keep)
-        eventually(lambda: bool(queue.receive(10)) or bool(queue._strays))
+        eventually(lambda: bool(queue.receive(10)) or len(queue._strangers) > 0)
         for _ in range(3):
             with pytest.raises(StoreAway):
                 queue.receive(10)
@@ -201,6 +202,23 @@ class TestStrays:
         assert queue.receive(10) == []
         assert len(kept) == 1
         eventually(lambda: open_records(side) == 0, 5.0)
+
+    def test_jobs_of_others_wait_for_their_rows(self, side: KafkaSide) -> None:
+        away = [True]
+
+        def adopt(directs: Sequence[Direct]) -> list[Message]:
+            if away[0]:
+                raise StoreAway("store: away")
+            return [Message(f"made-{direct.sketch.id}", 0) for direct in directs]
+
+        self.send_raw(side, [b'{"model":"m","id":%d}' % n for n in range(3)])
+        queue = side.receiver(adopt=adopt)
+        eventually(lambda: bool(queue.receive(10)) or len(queue._strangers) == 3)
+        with pytest.raises(StoreAway):
+            queue.receive(2)
+        away[0] = False
+        assert [len(queue.receive(2)) for _ in range(3)] == [2, 1, 0]
+        assert open_records(side) == 3, "nobody settled them yet"
 
 
 def test_the_lag_is_what_is_not_settled(kafka: Broker) -> None:

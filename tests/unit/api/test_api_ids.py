@@ -3,7 +3,8 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.ids import Ids, is_id
+from api.ids import Ids
+from schemas.jobs import is_id
 
 
 @given(times=st.lists(st.floats(0, 2e9), min_size=1, max_size=50), bits=st.integers(0, 2**62 - 1))

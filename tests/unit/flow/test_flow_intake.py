@@ -17,9 +17,10 @@ from pipelines.flow.outbox import Outbox
 from pipelines.flow.preparing import Preparer
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared, Served
 from pipelines.flow.watch import Watch
-from pipelines.ports import Delivery, InvalidInput
+from pipelines.ports import Delivery, InvalidInput, Message
 from pipelines.store.memory import MemoryStore
-from schemas.jobs import Claim
+from schemas.dead_letters import Replay
+from schemas.jobs import Claim, Submission
 from schemas.model_spec import Limits
 from schemas.reasons import Reason
 from schemas.verdicts import Dead, Release, Retry, Verdict
@@ -132,3 +133,66 @@ def test_a_broken_hook_is_charged_and_trips_the_breaker() -> None:
     assert not ready
     assert all(isinstance(verdict, Retry) and verdict.reason is Reason.MODEL_ERROR for _, verdict in refused)
     assert breaker.pause_left("m", "1") > 0
+
+
+class Brought:
+    """A broker's queue: what it hands out names rows."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.waiting = [Delivery(n, message) for n, message in enumerate(messages)]
+
+    def receive(self, most: int) -> list[Delivery]:
+        got, self.waiting = self.waiting[:most], self.waiting[most:]
+        return got
+
+    def extend(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        return list(deliveries)
+
+    def settle(self, settled: Sequence[tuple[Delivery, Verdict]]) -> None: ...
+
+
+DOOM = Dead(Reason.INVALID_INPUT, "no model 'n'")
+
+
+def brought(store: MemoryStore, *messages: Message) -> Desk:
+    desk = Desk(credits=4)
+    desk.intake = Intake(
+        Brought(messages), store, Fleet(), desk.buffer, desk.outbox, desk.held, desk.credits,
+        desk.judge, desk.breaker, desk.time, Unobserved(), lease=30.0,
+    )  # fmt: skip
+    return desk
+
+
+def submitted(*named: tuple[str, str, str]) -> MemoryStore:
+    """By id, tenant, model."""
+    store = MemoryStore(lambda: 0.0, True)
+    store.submit([Submission(id, tenant, model, "1", b"{}", b"") for id, tenant, model in named])
+    return store
+
+
+def test_what_was_decided_before_its_claim_is_recorded_even_of_a_model_not_served_here() -> None:
+    store = submitted(("a", "t", "n"), ("b", "t", "m"))
+    desk = brought(store, Message("a", 0, model="n", tenant="t", doom=DOOM), Message("b", 0))
+    desk.intake.step()
+    assert desk.verdicts() == {0: DOOM}
+    assert desk.waiting() == [2]
+
+
+def test_what_was_replayed_since_is_not_doomed() -> None:
+    store = submitted(("a", "t", "m"))
+    claims, _ = store.claim([Message("a", 0)], ["m"], 30)
+    store.record([(claims[0], DOOM)])
+    assert store.replay("t", [Replay("a", 0, by="me")]) == ["a"]
+    desk = brought(store, Message("a", 0, model="m", tenant="t", doom=DOOM))
+    desk.intake.step()
+    assert desk.verdicts() == {}
+    assert desk.waiting() == [1]
+
+
+def test_rows_of_two_tenants_under_one_id_both_run_and_only_its_own_is_doomed() -> None:
+    store = submitted(("a", "t", "m"), ("a", "u", "m"))
+    desk = brought(store, Message("a", 0, model="m", tenant="t", doom=DOOM))
+    desk.intake.step()
+    assert desk.credits.room() == 2
+    assert desk.verdicts() == {0: DOOM}
+    assert desk.waiting() == [2]

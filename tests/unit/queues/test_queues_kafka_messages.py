@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from pipelines.admission.direct import Direct
 from pipelines.ports import Message
 from pipelines.queues.kafka_messages import decode, encode
 from schemas.envelope import INLINE_BYTES
@@ -84,7 +85,10 @@ def test_an_envelope_of_a_later_release_still_wakes_its_row() -> None:
         (b'{"id":"%s","generation":0}' % (b"x" * 129), "id: expected"),
         (b'{"id":"a","generation":-1}', "generation: expected"),
         (b'{"id":"a","generation":%s}' % (b"9" * 30), "generation"),
-        (b'{"model":"digits","inputs":{}}', "id"),
+        (b'{"model":7,"inputs":{}}', "id"),
+        (b'{"model":"no name","inputs":{}}', "id"),
+        (b'{"model":"digits","inputs":"\xff"}', "no envelope"),
+        (b'{"id":"a","generation":0,"model":[]}', "model: expected its name"),
     ],
 )
 def test_what_is_no_message_is_kept_whole(value: bytes | None, told: str) -> None:
@@ -96,6 +100,22 @@ def test_what_is_no_message_is_kept_whole(value: bytes | None, told: str) -> Non
     assert "\n" not in found.error
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"model":"digits","inputs":{}}',
+        b'{"model":"digits"}',
+        b'{"model":"digits","id":7,"version":[],"priority":"high"}',
+        b'{"model":"digits","id":"a","generation":0,"inputs":{}}',
+    ],
+)
+def test_what_names_a_model_is_a_job_that_another_service_put_there(value: bytes) -> None:
+    found = decode(Written(value, b"key", (("h", b"1"),)))
+    assert isinstance(found, Direct)
+    assert (found.origin, found.sketch.model) == ("jobs-3@17", "digits")
+    assert (found.as_it_came.raw, found.as_it_came.headers) == (value, (("h", b"1"),))
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(value: bytes) -> None:
-    assert isinstance(decode(Written(value)), Message | Stray)
+    assert isinstance(decode(Written(value)), Message | Stray | Direct)

@@ -28,6 +28,7 @@ def test_the_group_goes_by_the_topic() -> None:
         ("kafka://a:9092/", "topic ''"),
         ("kafka://a:9092/jobs?acks=1", "option 'acks'"),
         ("kafka://a:9092/jobs?partitions=0", "partitions '0'"),
+        ("kafka://a:9092/jobs?tenant=a%20b", "tenant 'a b'"),
         ("kafka://user:hunter2@a:9092/jobs", "sasl.password"),
         ("amqp://a/jobs", "expected `store` or kafka://"),
     ],
@@ -46,3 +47,13 @@ def test_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load()
     assert shown(settings)["queue"] == "kafka://a:9092/jobs"
     assert settings.queue_topic == KafkaAddress("a:9092", "jobs")
+
+
+def test_the_tenant_of_its_direct_jobs_has_a_key_if_any_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREBAY_QUEUE", "kafka://a:9092/jobs?tenant=team")
+    at = load().queue_topic
+    assert at is not None
+    assert at.tenant == "team"
+    monkeypatch.setenv("FOREBAY_KEYS", '{"other": "a-long-random-key"}')
+    with pytest.raises(BadSettings, match="queue: tenant 'team' has no key; there are keys of other"):
+        load()

@@ -1,0 +1,102 @@
+"""Bytes as JSON of the shape that is expected, or why not."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipelines.admission.refused import Kind, Refused, misfit
+
+T = TypeVar("T")
+
+MAX_DEPTH = 64
+MAX_METADATA_BYTES = 16 << 10
+
+_decode_any = msgspec.json.Decoder().decode
+_AT = re.compile(r" - at `\$(?:\[\.\.\.\])?\.?(.*)`$")
+_FIELD = re.compile(r"field `(.*)`")
+
+
+def parse(decode: Callable[[bytes], T], raw: bytes) -> T:
+    """Decode JSON. Raises Refused: NOT_JSON (nor UTF-8, too deep), BODY (JSON of another shape) that names the field."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as fault:
+        raise _misfit(str(fault)) from None
+    except RecursionError:  # msgspec lets Python's own errors through
+        raise _not_json(f"expected JSON nested at most {MAX_DEPTH} deep") from None
+    except UnicodeError as fault:
+        raise _not_json(f"expected UTF-8: {fault.__class__.__name__}") from None
+    except msgspec.MsgspecError as fault:
+        raise _not_json(str(fault)) from None
+
+
+def check_text(raw: bytes) -> None:
+    """Raises Refused unless `raw`, which is JSON, is UTF-8 without lone surrogates and without a U+0000 in any string.
+
+    What a Raw field holds was only skipped over so far. Escapes are rare in inputs, so that this mostly costs two scans.
+    """
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError as fault:
+            raise _not_json(f"expected UTF-8: byte {fault.start} is not") from None
+    if b"\\u" in raw and has_nul(parse(_decode_any, raw)):
+        raise misfit("expected text without U+0000")
+
+
+def has_nul(value: Any) -> bool:
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case str() as text if "\0" in text:
+                return True
+            case dict() as named:
+                pending.extend(named)
+                pending.extend(named.values())
+            case list() as items:
+                pending.extend(items)
+    return False
+
+
+def check_metadata(raw: bytes) -> bytes:
+    if len(raw) > MAX_METADATA_BYTES:
+        raise misfit(f"expected metadata of at most {MAX_METADATA_BYTES} bytes of JSON", "metadata")
+    try:
+        value = parse(_decode_any, raw)
+    except Refused as refused:
+        raise misfit(refused.detail, "metadata") from None
+    if not isinstance(value, dict):
+        raise misfit("expected metadata to be a JSON object", "metadata")
+    if deeper_than(value, MAX_DEPTH):
+        raise misfit(f"expected metadata nested at most {MAX_DEPTH} deep", "metadata")
+    return raw
+
+
+def deeper_than(value: Any, most: int) -> bool:
+    level = [value]
+    for _ in range(most):
+        level = [child for outer in level for child in _children(outer)]
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _misfit(message: str) -> Refused:
+    at = _AT.search(message)
+    name = at.group(1) if at else ""
+    if named := _FIELD.search(message):
+        name = f"{name}.{named.group(1)}" if name else named.group(1)
+    # Their length is the client's: an answer must not be.
+    return misfit(message[:300].encode("utf-8", "replace").decode(), name[:100] or None)
+
+
+def _not_json(detail: str) -> Refused:
+    return Refused(Kind.NOT_JSON, detail[:300])

@@ -1,0 +1,153 @@
+"""Jobs that another service put on the job queue itself: `{"id"?, "model", "inputs", …}`. Their rows are made here, before
+they are claimed as any other; what the API would refuse becomes a job that is dead from the start, never nothing."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from pipelines.admission.admission import Admission, Origin
+from pipelines.admission.body import parse
+from pipelines.admission.refused import Refused, misfit
+from pipelines.ports import Message
+from pipelines.store.port import Store
+from schemas.jobs import MAX_ID_CHARS, Accepted, IdConflict, Submission, SubmitOutcome, is_id
+from schemas.model_spec import NAME
+from schemas.reasons import Reason
+from schemas.strays import Stray
+from schemas.submissions import DirectSubmit
+from schemas.trace import traceparent_of
+from schemas.verdicts import Dead
+
+IDS = UUID("8f0f6b6c-5a3c-5a0e-9d5f-1f6b0f0e2b11")
+"""The namespace of ids made from positions. Never changes: a repeated delivery is the same job."""
+NO_VERSION = "unknown"
+_MAX_VERSION = 16
+
+
+class Direct(Struct, frozen=True):
+    """Names a model, so that a job can be made of it, living or dead."""
+
+    as_it_came: Stray
+    """Kept so when no job can be made after all."""
+    origin: str
+    sketch: "Sketch"
+
+
+class Sketch(Struct, frozen=True):
+    """The little that even a job that is refused has to have."""
+
+    model: str
+    inputs: Raw = Raw(b"null")
+    id: Any = None
+    version: Any = None
+
+
+class _Made(Struct, frozen=True):
+    submission: Submission
+    doom: Dead | None = None
+
+
+Adopted: TypeAlias = Message | Stray
+
+
+def direct_of(stray: Stray, origin: str) -> Direct | None:
+    """None when this is not even the sketch of a job."""
+    raw = stray.raw or b""
+    try:
+        raw.decode()
+        sketch = _decode_sketch(raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return Direct(stray, origin, sketch) if NAME.fullmatch(sketch.model) else None
+
+
+class Adopter:
+    """Called by one thread."""
+
+    def __init__(self, store: Store, admission: Admission, tenant: str) -> None:
+        """`tenant`: of every job on this queue, by the queue's settings."""
+        self._store = store
+        self._admission = admission
+        self._tenant = tenant
+
+    def adopt(self, directs: Sequence[Direct]) -> list[Adopted]:
+        """Make a row of each, together; what has one already keeps it. In order, a message for each row. Raises StoreAway:
+        call again."""
+        made = [self._make(direct) for direct in directs]
+        outcomes = self._store.submit([each.submission for each in made])
+        meant = [each for each, outcome in zip(made, outcomes, strict=True)]
+        for remake in (self._without_what_is_taken, self._with_an_id_by_content):
+            clashes = [place for place, outcome in enumerate(outcomes) if not isinstance(outcome, Accepted)]
+            if not clashes:
+                break
+            for place in clashes:
+                meant[place] = remake(directs[place], meant[place], outcomes[place])
+            again = self._store.submit([meant[place].submission for place in clashes])
+            for place, outcome in zip(clashes, again, strict=True):
+                outcomes[place] = outcome
+        return [_message(*each) for each in zip(directs, meant, outcomes, strict=True)]
+
+    def _make(self, direct: Direct) -> _Made:
+        raw = direct.as_it_came.raw or b""
+        try:
+            wanted: DirectSubmit = parse(_decode_direct, raw)
+            if wanted.id is not None and not is_id(wanted.id):
+                raise misfit(f"id: expected 1 to {MAX_ID_CHARS} visible ASCII characters without '/'", "id")
+            id = wanted.id or _id_of(direct.origin)
+            trace = traceparent_of(dict(direct.as_it_came.headers).get("traceparent"))
+            origin = Origin(id, self._tenant, wanted.idempotency_key, trace, direct.origin)
+            return _Made(self._admission.admit(wanted, raw, origin))
+        except Refused as refused:
+            return self._doomed(direct, str(refused))
+
+    def _doomed(self, direct: Direct, error: str) -> _Made:
+        sketch = direct.sketch
+        given = sketch.id if isinstance(sketch.id, str) and is_id(sketch.id) else None
+        submission = Submission(
+            id=given or _id_of(direct.origin),
+            tenant=self._tenant,
+            model=sketch.model,
+            version=self._admission.version_of(sketch.model, sketch.version) or _shown_version(sketch.version),
+            inputs=bytes(sketch.inputs),
+            digest=hashlib.sha256(direct.as_it_came.raw or b"").digest(),
+            origin=direct.origin,
+        )
+        return _Made(submission, Dead(Reason.INVALID_INPUT, error))
+
+    def _without_what_is_taken(self, direct: Direct, made: _Made, outcome: SubmitOutcome) -> _Made:
+        """Its id or its key is another job's: a job of its own says so. An id that was made here is nobody's mistake: the
+        topic was made anew and counts from 0 again."""
+        assert not isinstance(outcome, Accepted)
+        own = _id_of(direct.origin)
+        if isinstance(outcome, IdConflict) and outcome.id == own and made.submission.id == own:
+            return self._with_an_id_by_content(direct, made, outcome)
+        taken = "id" if isinstance(outcome, IdConflict) else "idempotency_key"
+        error = f"{taken}: belongs to job {outcome.id}, which was submitted with another body"
+        doomed = self._doomed(direct, error)
+        return _Made(structs.replace(doomed.submission, id=own), doomed.doom)
+
+    def _with_an_id_by_content(self, direct: Direct, made: _Made, outcome: SubmitOutcome) -> _Made:
+        id = _id_of(f"{direct.origin}#{made.submission.digest.hex()}")
+        return _Made(structs.replace(made.submission, id=id), made.doom)
+
+
+def _message(direct: Direct, made: _Made, outcome: SubmitOutcome) -> Adopted:
+    if isinstance(outcome, Accepted):
+        return Message(outcome.id, 0, model=outcome.model, tenant=made.submission.tenant, doom=made.doom)
+    return structs.replace(direct.as_it_came, error=f"no job could be made of it: its id is job {outcome.id}'s")
+
+
+def _id_of(name: str) -> str:
+    return str(uuid5(IDS, name))
+
+
+def _shown_version(given: Any) -> str:
+    return given if isinstance(given, str) and NAME.fullmatch(given) and len(given) <= _MAX_VERSION else NO_VERSION
+
+
+_decode_direct = msgspec.json.Decoder(DirectSubmit).decode
+_decode_sketch = msgspec.json.Decoder(Sketch).decode
