@@ -20,6 +20,7 @@ _PROBLEMS = {
     Kind.BODY: (422, "invalid-body"),
     Kind.MODEL: (404, "unknown-model"),
     Kind.INPUT: (422, "invalid-input"),
+    Kind.UPLOAD: (422, "unknown-upload"),
     Kind.UNAVAILABLE: (422, "not-available"),
 }
 _decode_submit = msgspec.json.Decoder(Submit).decode

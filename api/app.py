@@ -14,6 +14,7 @@ from api import browsing, faults, health
 from api.admission import Admission
 from api.backlog import Backlog
 from api.calls import Calls
+from api.claim_check import ClaimCheck
 from api.commits import Commits
 from api.deps import Deps
 from api.depth import Stalled, StoreDepth
@@ -29,11 +30,14 @@ from api.reader import Reader, reader
 from api.scribe import Scribe, scribe
 from api.sending import Sender
 from api.submitting import Submitting
+from api.uploads import Uploading
 from api.waiting import Waiting
 
 SUBMIT = "/predict_async"
 BATCH = "/predict_async/batch"
 RESULT = "/result/{job_id}"
+UPLOADS = "/uploads"
+UPLOAD = "/uploads/{upload_id}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Engine:
     sender: Sender | None
     calls: Calls
     workers: ThreadPoolExecutor
+    claim_check: ClaimCheck
+    uploading: Uploading
 
     def start(self) -> None:
         self.scribe.start()
@@ -63,6 +69,8 @@ class Engine:
         if self.sender is not None:
             self.sender.stop()
         self.calls.stop()
+        self.claim_check.stop()
+        self.uploading.stop()
         self.workers.shutdown(wait=False, cancel_futures=True)
 
 
@@ -82,6 +90,13 @@ def build(deps: Deps) -> Front:
     for path, endpoint in hot.items():
         app.router.routes.append(Route(path, endpoint, methods=["POST"]))
     app.router.routes.append(Route(RESULT, result, methods=["GET"]))
+    # Counted by Front, as everything that the router finds.
+    begin, put = (
+        Hot(name, do, lambda *_: None)
+        for name, do in ((UPLOADS, engine.uploading.begin), (UPLOAD, engine.uploading.put))
+    )
+    app.router.routes.append(Route(UPLOADS, begin, methods=["POST"]))
+    app.router.routes.append(Route(UPLOAD, put, methods=["PUT"]))
     return Front(app, Keys(deps.keys), hot, result, metrics.answered, engine.waiting.drain)
 
 
@@ -97,14 +112,18 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         sender=sender,
         calls=Calls(deps.limits.answer_within),
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
+        claim_check=ClaimCheck(deps.large, deps.limits),
+        uploading=Uploading(deps.large, deps.limits, deps.clock, deps.random_bits),
     )
 
 
 def _handlers(deps: Deps, engine: Engine, metrics: Metrics) -> tuple[Submitting, Polling]:
     admission = Admission(deps.catalog, Ids(deps.clock, deps.random_bits))
     backlog = Backlog(deps.store, engine.calls, deps.limits.queued, time.monotonic)
-    polling = Polling(engine.reader, engine.waiting, deps.limits)
-    submitting = Submitting(admission, engine.scribe, polling, backlog, metrics, deps.limits, engine.workers)
+    polling = Polling(engine.reader, engine.waiting, engine.claim_check, deps.limits)
+    submitting = Submitting(
+        admission, engine.scribe, polling, backlog, engine.claim_check, metrics, deps.limits, engine.workers
+    )
     return submitting, polling
 
 
@@ -144,7 +163,10 @@ def _checks(deps: Deps, engine: Engine) -> tuple[list[health.Fault], list[health
         waiting = engine.scribe.waiting
         return f"{waiting} submissions wait for their commit" if waiting > deps.limits.waiting // 2 else None
 
+    def payloads() -> str | None:
+        return None if deps.large is None else deps.large.away()
+
     def models() -> str | None:
         return "; ".join(str(mistake) for mistake in deps.catalog.mistakes[:10]) or None
 
-    return [engine.commits.trouble, models], [broker, backlog]
+    return [engine.commits.trouble, models], [broker, backlog, payloads]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from pipelines.catalog import Catalog
+from pipelines.payloads.deposits import Deposits
+from pipelines.payloads.port import Receiving, Uploads
 from pipelines.ports import Outlet
 from pipelines.store.notices import Notices
 from pipelines.store.port import Store
@@ -35,6 +37,26 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Large:
+    """The claim check: where inputs and results are that rows do not hold."""
+
+    deposits: Deposits
+    uploads: Uploads
+    receiving: Receiving | None = None
+    """Where the API itself takes uploads; None: clients put them where `uploads` says."""
+    max_upload: int = 256 << 20
+    """Bytes (413)."""
+    away: Callable[[], str | None] = lambda: None
+    """One line while they cannot be reached."""
+    within: float = 10.0
+    """Seconds until a request that waits for them is answered 503."""
+    upload_within: float = 3600.0
+    """Seconds that an address for an upload is good for."""
+    submit_within: float = 12 * 3600.0
+    """Seconds from an upload until a job may take it no more: long before it is removed as an orphan."""
+
+
+@dataclass(frozen=True)
 class Deps:
     store: Store
     catalog: Catalog
@@ -44,6 +66,8 @@ class Deps:
     keys: Mapping[str, str] = field(default_factory=dict)
     """Hex sha256 of an API key → its tenant. Empty: every request is of the tenant `default`."""
     limits: Limits = Limits()
+    large: Large | None = None
+    """None: rows hold everything."""
     release: str = "0"
     """Forebay's version, for the OpenAPI document."""
     clock: Callable[[], float] = time.time

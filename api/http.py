@@ -67,14 +67,14 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     """The body, or 413 as soon as it is known to be longer than `limit` bytes; the rest is not read."""
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or len(length) > 18 or int(length) > limit):
-        raise _too_large(limit)
+        raise too_large(limit)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise Disconnected
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         return body
     return await _read_chunks(body, receive, limit)
 
@@ -83,7 +83,7 @@ async def _read_chunks(first: bytes, receive: Receive, limit: int) -> bytes:
     chunks, size, more = [first], len(first), True
     while more:
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
@@ -92,11 +92,11 @@ async def _read_chunks(first: bytes, receive: Receive, limit: int) -> bytes:
         chunks.append(chunk)
         more = message.get("more_body", False)
     if size > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return b"".join(chunks)
 
 
-def _too_large(limit: int) -> Problem:
+def too_large(limit: int) -> Problem:
     # The connection closes with the answer, so that the server does not read on either.
     return Problem(413, "too-large", f"expected a body of at most {limit} bytes", headers=(CLOSE,))
 

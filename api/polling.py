@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 from starlette.types import Receive, Scope, Send
 
 from api.bodies import encode, result_body
+from api.claim_check import ClaimCheck
 from api.deps import Limits
 from api.grouping import Full
 from api.http import RETRY_AFTER, Disconnected, gone, headers_of, respond
@@ -23,8 +24,9 @@ PREFIX = "/result/"
 
 
 class Polling:
-    def __init__(self, reader: Reader, waiting: Waiting, limits: Limits) -> None:
+    def __init__(self, reader: Reader, waiting: Waiting, claim_check: ClaimCheck, limits: Limits) -> None:
         self._reader = reader
+        self._claim_check = claim_check
         self.waiting = waiting
         self._limits = limits
 
@@ -65,6 +67,12 @@ class Polling:
     async def answer(self, view: Seen, send: Send, headers: Sequence[Header] = ()) -> int:
         if not isinstance(view, JobView):
             raise unknown_job() if view is None else purged()
+        if view.result_ref is not None:
+            async with self._claim_check.whole(view) as whole:
+                return await self._answer(whole, send, headers)
+        return await self._answer(view, send, headers)
+
+    async def _answer(self, view: JobView, send: Send, headers: Sequence[Header]) -> int:
         over = view.state in TERMINAL
         await respond(
             send, 200 if over else 202, encode(result_body(view)), headers if over else (*headers, RETRY_AFTER)

@@ -29,6 +29,13 @@ TITLES = {
     "not-available": "Not available yet",
     "overloaded": "Too much is waiting",
     "store-away": "The store cannot be reached",
+    "payloads-away": "Where large payloads are kept cannot be reached",
+    "payload-missing": "The result's payload is gone",
+    "no-uploads": "Uploads are not set up",
+    "unknown-upload": "No such upload",
+    "upload-used": "The upload is another job's input",
+    "upload-refused": "The upload's address is not valid",
+    "already-uploaded": "The upload is there already",
     "internal": "Internal error",
 }
 """By the last part of the type's URI."""
@@ -93,6 +100,10 @@ def purged() -> Problem:
 
 def store_away(detail: str) -> Problem:
     return Problem(503, "store-away", detail, headers=((b"retry-after", b"2"),))
+
+
+def payloads_away(detail: str) -> Problem:
+    return Problem(503, "payloads-away", detail, headers=((b"retry-after", b"2"),))
 
 
 def overloaded(detail: str) -> Problem:

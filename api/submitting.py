@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from api.admission import Admission, parsed
 from api.backlog import Backlog
 from api.bodies import AcceptedBody, Batch, BatchBody, decode_batch, encode, links
+from api.claim_check import ClaimCheck
 from api.deps import Limits
 from api.grouping import Full
 from api.http import RETRY_AFTER, Headers, check_media, headers_of, read_body, respond
@@ -22,7 +23,7 @@ from api.problems import Header, Problem, ProblemBody, bad_request, invalid_body
 from api.scribe import Scribe
 from api.waiting import ended
 from pipelines.store.port import StoreAway
-from schemas.jobs import Accepted, Submission, SubmitOutcome
+from schemas.jobs import Accepted, RefConflict, Submission, SubmitOutcome
 from schemas.trace import traceparent_of
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Submitting:
         scribe: Scribe,
         polling: Polling,
         backlog: Backlog,
+        claim_check: ClaimCheck,
         metrics: Metrics,
         limits: Limits,
         workers: Executor,
@@ -44,6 +46,7 @@ class Submitting:
         self._scribe = scribe
         self._polling = polling
         self._backlog = backlog
+        self._claim_check = claim_check
         self._metrics = metrics
         self._limits = limits
         self._workers = workers
@@ -57,6 +60,8 @@ class Submitting:
         body = await read_body(headers, receive, self._limits.body)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         submission = await self._decode(body, lambda: self._admission.one(body, tenant, key, trace))
+        if self._claim_check.needs(submission):
+            submission = await self._claim_check.check_in(submission)
         if wait:
             return await self._submit_and_wait(submission, wait, receive, send)
         accepted = self._accepted(submission, (await self._commit([submission]))[0])
@@ -71,6 +76,7 @@ class Submitting:
         body = await read_body(headers, receive, self._limits.body)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         entries = await self._decode(body, lambda: self._entries(body, tenant, trace))
+        entries = await self._claim_check.check_in_all(entries)
         good = [entry for entry in entries if isinstance(entry, Submission)]
         outcomes = iter(await self._commit(good) if good else [])
         answers = [self._answer(entry, outcomes.__next__) for entry in entries]
@@ -101,6 +107,8 @@ class Submitting:
         self._metrics.submitted(submission, outcome)
         if isinstance(outcome, Accepted):
             return outcome
+        if isinstance(outcome, RefConflict):
+            raise Problem(422, "upload-used", f"the upload is the input of job {outcome.id}", field="inputs_ref")
         raise Problem(
             422,
             "key-conflict",

@@ -22,6 +22,7 @@ def serve_api(settings: Settings, ready: Ready) -> int:
     built = wiring.api_of(settings)
     stopping = threading.Event()
     sweeping = threading.Thread(target=_sweep, args=(built, stopping), name="forebay-sweeper", daemon=True)
+    tidying = threading.Thread(target=_tidy, args=(built, stopping), name="forebay-janitor", daemon=True)
     config = uvicorn.Config(
         built.app, loop="uvloop", http=wire, ws="none", lifespan="on", access_log=False, log_config=None,
         timeout_graceful_shutdown=int(settings.grace) or 1, timeout_keep_alive=75, server_header=False,
@@ -29,6 +30,7 @@ def serve_api(settings: Settings, ready: Ready) -> int:
     server = _Server(config, lambda: ready(url_of(listening, settings.host)), built.app.drain)
     settle_process()
     sweeping.start()
+    tidying.start()
     try:
         server.run(sockets=[listening])
     finally:
@@ -63,3 +65,10 @@ def _sweep(built: wiring.Api, stopping: threading.Event) -> None:
     """Jobs expire and are purged even when workers are scaled to zero."""
     while not stopping.wait(built.sweeper.plan.interval):
         built.sweeper.step()
+
+
+def _tidy(built: wiring.Api, stopping: threading.Event) -> None:
+    """Payloads of what was purged are removed, and orphans. A storage that hangs holds up no sweep."""
+    while built.janitor is not None and not stopping.is_set():
+        built.janitor.step()
+        built.janitor.wait(1.0)

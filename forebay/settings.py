@@ -17,8 +17,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from forebay import durations
+from forebay import durations, payloads_address
 from forebay.queue_address import KafkaAddress
+from schemas.envelope import INLINE_BYTES, MOST_INLINE_BYTES
 from schemas.jobs import DEFAULT_TENANT, TENANT
 
 FILE = Path("forebay.toml")
@@ -29,7 +30,7 @@ _UNDERSCORED = {"log.level": "log_level"}
 _SECRET = re.compile(r"password|secret|token|credential|key\.pem|jaas")
 DURATIONS = frozenset({"retention", "lease", "grace"})
 """Settings in seconds, for whoever shows them to people."""
-_UNTOLD = frozenset({"store", "queue", "keys", "kafka"})
+_UNTOLD = frozenset({"store", "queue", "keys", "kafka", "payloads"})
 """Settings whose values may hold a secret, and so stand in no message."""
 _NESTED = PREFIX + "KEYS__"
 """Before a tenant: the only table whose rows are variables so; those of [kafka] have a prefix of their own."""
@@ -125,6 +126,18 @@ class Settings(BaseSettings):
         description="librdkafka's options by their own names; FOREBAY_KAFKA_SASL_USERNAME is sasl.username",
     )
     device: str = Field("auto", description="auto, cpu or cuda[:n]")
+    payloads: str | None = Field(
+        None,
+        description="inputs and results over the inline limit: a folder, or s3://bucket/prefix?endpoint=…&region=…; default: "
+        "a folder beside an SQLite store, and with PostgreSQL none",
+    )
+    inline_bytes: Whole = Field(
+        INLINE_BYTES,
+        ge=1 << 10,
+        le=MOST_INLINE_BYTES,
+        description="bytes of an input or a result that its row holds where there are payloads",
+    )
+    max_upload: Whole = Field(256 << 20, ge=1 << 10, le=5 << 30, description="bytes of one upload (POST /uploads)")
 
     @classmethod
     def settings_customise_sources(
@@ -150,6 +163,13 @@ class Settings(BaseSettings):
         if queue != "store":
             KafkaAddress.parse(queue)
         return queue
+
+    @field_validator("payloads")
+    @classmethod
+    def _payloads_are_somewhere(cls, payloads: str | None) -> str | None:
+        if payloads is not None:
+            payloads_address.parse(payloads)
+        return payloads
 
     @field_validator("keys")
     @classmethod

@@ -12,6 +12,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from forebay import version
+from forebay.payloads import payloads_of
 from forebay.settings import BadSettings, Settings
 from forebay.stores import notices_of, open_catalog, store_of
 from pipelines.admission import Admission
@@ -22,6 +23,9 @@ from pipelines.flow.observer import Unobserved
 from pipelines.flow.sweeper import Sweeper, SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.kafka.faults import KafkaAway, KafkaRefused
+from pipelines.payloads.deposits import Deposits
+from pipelines.payloads.janitor import Janitor
+from pipelines.payloads.watched import WatchedPayloads
 from pipelines.ports import Outlet
 from pipelines.queues.store_queue import StoreQueue
 from pipelines.queues.strangers import Strangers
@@ -32,7 +36,10 @@ from workers.queue_lag import QueueLag
 from workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from api.deps import Large
     from api.front import Front
+    from pipelines.payloads.folder import FolderPayloads
+    from pipelines.payloads.s3 import S3Payloads
     from pipelines.queues.kafka_outlet import KafkaOutlet
     from pipelines.queues.kafka_queue import KafkaQueue
 
@@ -49,6 +56,7 @@ class Api(Struct, frozen=True):
     app: "Front"
     """ASGI."""
     sweeper: Sweeper
+    janitor: Janitor | None
     close: Callable[[], None]
 
 
@@ -72,6 +80,7 @@ def api_of(settings: Settings) -> Api:
         notices = notices_of(settings)
         stack.callback(notices.close)
         outlet = _api_outlet(settings, catalog, stack)
+        kept = _kept(settings, store)
         deps = Deps(
             store=store,
             catalog=catalog,
@@ -80,10 +89,13 @@ def api_of(settings: Settings) -> Api:
             keys=settings.tenants,
             limits=Limits(body=settings.max_body, queued=settings.max_queued),
             release=version(),
+            large=_large(settings, kept),
         )
         app = api.app.build(deps)
-        sweeper = Sweeper(store, notices, Unobserved(), _sweeping(settings), outlet)
-        return Api(app, sweeper, stack.pop_all().close)
+        janitor = None if kept is None else kept.janitor
+        remove = (lambda refs: None) if janitor is None else janitor.put
+        sweeper = Sweeper(store, notices, Unobserved(), _sweeping(settings), outlet, remove)
+        return Api(app, sweeper, janitor, stack.pop_all().close)
 
 
 def worker_of(settings: Settings) -> Serving:
@@ -104,10 +116,15 @@ def worker_of(settings: Settings) -> Serving:
         queue, outlet = _broker(settings, catalog, store, credits, stack) or (None, None)
         most_bytes = settings.credit_bytes // 4
         receiving = queue or StoreQueue(store, fleet.models, settings.lease, most=credits, most_bytes=most_bytes)
-        outside = Outside(store, receiving, fleet, notices, SystemClock(), random.Random(), observer, outlet)
-        plan = Plan(
-            lease=settings.lease, credits=credits, credit_bytes=settings.credit_bytes, sweep=_sweeping(settings)
+        kept = _kept(settings, store)
+        payloads, janitor = (None, None) if kept is None else (kept.payloads, kept.janitor)
+        outside = Outside(
+            store, receiving, fleet, notices, SystemClock(), random.Random(), observer, outlet, payloads, janitor
         )
+        plan = Plan(
+            lease=settings.lease, credits=credits, credit_bytes=settings.credit_bytes, sweep=_sweeping(settings),
+            inline=settings.inline_bytes,
+        )  # fmt: skip
         worker = Worker(outside, plan)
         supervisor = Supervisor(worker, notices, settings.grace)
         if queue is not None:
@@ -116,7 +133,8 @@ def worker_of(settings: Settings) -> Serving:
             registry.register(QueueLag(lambda: queue.lag))
 
         def unready() -> list[str]:
-            return [line for line in (worker.sweeper.away, queue.away if queue is not None else None) if line]
+            lines = (worker.sweeper.away, queue and queue.away, payloads and payloads.away)
+            return [line for line in lines if line]
 
         return Serving(supervisor, registry, fleet, unready, stack.pop_all().close)
 
@@ -158,6 +176,34 @@ def _queues() -> ModuleType:
     except ImportError as missing:
         raise KafkaRefused("FOREBAY_QUEUE: Kafka's client is not installed: pip install 'forebay[kafka]'") from missing
     return queues
+
+
+class _Kept(Struct, frozen=True):
+    """The claim check."""
+
+    place: "FolderPayloads | S3Payloads"
+    payloads: WatchedPayloads
+    janitor: Janitor
+
+
+def _kept(settings: Settings, store: SqlStore) -> _Kept | None:
+    """None when rows hold everything."""
+    place = payloads_of(settings, store)
+    if place is None:
+        return None
+    payloads = WatchedPayloads(place, log.warning)
+    return _Kept(place, payloads, Janitor(payloads, place, store, SystemClock(), log.info))
+
+
+def _large(settings: Settings, kept: _Kept | None) -> "Large | None":
+    from api.deps import Large
+    from pipelines.payloads.folder import FolderPayloads
+
+    if kept is None:
+        return None
+    receiving = kept.place if isinstance(kept.place, FolderPayloads) else None
+    deposits = Deposits(kept.payloads, settings.inline_bytes)
+    return Large(deposits, kept.place, receiving, settings.max_upload, lambda: kept.payloads.away)
 
 
 def _sweeping(settings: Settings) -> SweepPlan:

@@ -62,10 +62,17 @@ def _pages(store: Store, tenant: str | None, wanted: DeadLetterFilter) -> Iterat
 class Planner:
     """Makes the replay of one dead letter, checked."""
 
-    def __init__(self, catalog: Callable[[], Catalog], change: Change) -> None:
-        """`catalog` is asked only when the input has to be held against a model."""
+    def __init__(
+        self,
+        catalog: Callable[[], Catalog],
+        change: Change,
+        with_input: Callable[[DeadLetter], DeadLetter] = lambda letter: letter,
+    ) -> None:
+        """`catalog`, and `with_input`, which brings an input that the row only names, are asked only when the input has to be
+        held against a model."""
         self._catalog = catalog
         self._change = change
+        self._with_input = with_input
         self._checks: dict[tuple[str, str | None], tuple[str, InputCodec]] = {}
         self._opened: Catalog | None = None
 
@@ -74,6 +81,7 @@ class Planner:
         change = self._change
         if not change.needs_check:
             return Replay(letter.id, letter.generation, change.by)
+        letter = self._with_input(letter)
         patched = None if change.patch is msgspec.UNSET else _patched(letter, change.patch)
         version, codec = self._target(letter)
         try:

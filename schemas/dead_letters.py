@@ -29,11 +29,16 @@ class DeadLetter(Struct, frozen=True):
     submitted_at: float
     origin: str
     inputs: bytes
+    """Empty when `inputs_ref` says where it is."""
     metadata: bytes | None = None
     history: tuple[Attempt, ...] = ()
     """Every judged failure, oldest first; filled by `show`."""
     replays: tuple["Replayed", ...] = ()
     """Lineage: every replay of this job, oldest first; filled by `show`."""
+    inputs_ref: str | None = None
+    """The payload that holds the input."""
+    size: int = 0
+    """Bytes of the input."""
 
 
 class Replayed(Struct, frozen=True):
@@ -46,7 +51,9 @@ class Replayed(Struct, frozen=True):
     version_before: str
     version: str
     inputs_before: bytes | None = None
-    """The input before a patch; None when it was not patched."""
+    """The input before a patch; None when it was not patched, or was too large for the row."""
+    inputs_before_ref: str | None = None
+    """The payload that holds it, until the job is purged."""
 
 
 class DeadLetterFilter(Struct, frozen=True):
@@ -88,3 +95,7 @@ class Replay(Struct, frozen=True):
     """The patched input; None keeps it."""
     version: str | None = None
     """Another version of the model; None keeps it."""
+    inputs_ref: str | None = None
+    """The payload that holds the patched input; `inputs` is empty then."""
+    referred: int = 0
+    """Bytes of that payload."""

@@ -31,7 +31,7 @@ class Submission(Struct, frozen=True):
     model: str
     version: str
     inputs: bytes
-    """JSON of `inputs` as sent."""
+    """JSON of `inputs` as sent; empty when `inputs_ref` says where it is."""
     digest: bytes
     """sha256 of the request as sent (model, version, inputs and options): what an idempotency key is bound to."""
     idempotency_key: str | None = None
@@ -44,6 +44,15 @@ class Submission(Struct, frozen=True):
     traceparent: str | None = None
     origin: str = "api"
     """Where it came from: `api`, or `<queue>:<message id>`, `<topic>-<partition>@<offset>` for direct producers."""
+    inputs_ref: str | None = None
+    """The payload that holds the input (pipelines/payloads). It is this job's alone."""
+    referred: int = 0
+    """Bytes of that payload."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the input."""
+        return self.referred or len(self.inputs)
 
 
 class Accepted(Struct, frozen=True):
@@ -68,7 +77,13 @@ class IdConflict(Struct, frozen=True):
     id: str
 
 
-SubmitOutcome = Accepted | KeyConflict | IdConflict
+class RefConflict(Struct, frozen=True):
+    """The payload named is another job's input (422)."""
+
+    id: str
+
+
+SubmitOutcome = Accepted | KeyConflict | IdConflict | RefConflict
 
 
 class Claim(Struct, frozen=True):
@@ -96,6 +111,10 @@ class Claim(Struct, frozen=True):
     waited: float = 0.0
     """Seconds from the submit or replay to this claim."""
     traceparent: str | None = None
+    inputs_ref: str | None = None
+    """The payload that holds the input; `inputs` is empty until it was fetched."""
+    size: int = 0
+    """Bytes of the input, wherever it is."""
 
     @property
     def attempt(self) -> int:
@@ -130,6 +149,8 @@ class JobView(Struct, frozen=True):
     deadline_at: float | None = None
     result: bytes | None = None
     """JSON by output name; only when succeeded."""
+    result_ref: str | None = None
+    """The payload that holds the result, instead of `result`."""
     reason: Reason | None = None
     """Why it failed; only when failed."""
     error: str | None = None

@@ -16,3 +16,5 @@ class Reason(StrEnum):
     """The item alone ran longer than limits.timeout_s."""
     CRASHED = "crashed"
     """Started max_deliveries times in a row without an answer: it takes its worker down with it."""
+    PAYLOAD_MISSING = "payload_missing"
+    """The input was too large for the row, and is not, or not as it was, where payloads are kept."""

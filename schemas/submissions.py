@@ -19,7 +19,10 @@ class Submit(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /predict_async."""
 
     model: str
-    inputs: Raw
+    # Exactly one of both (`pipelines.admission.body.check_one_input`).
+    inputs: Raw = field(default_factory=Raw)
+    inputs_ref: str | None = None
+    """The id of an upload (POST /uploads), instead of `inputs`."""
     version: str | None = None
     priority: Priority = DEFAULT_PRIORITY
     expires_in: ExpiresIn | None = None

@@ -14,7 +14,9 @@ class Done(Struct, frozen=True, gc=False):
     """The model answered."""
 
     result: bytes
-    """JSON object by output name."""
+    """JSON object by output name; empty when `ref` says where it is."""
+    ref: str | None = None
+    """The payload that holds the result."""
 
 
 class Retry(Struct, frozen=True, gc=False):

@@ -13,6 +13,8 @@ from itertools import count
 from msgspec import Struct
 
 from pipelines.flow.worker import Worker
+from pipelines.payloads.janitor import Janitor
+from pipelines.payloads.port import PayloadsAway
 from pipelines.store.notices import Notices
 from pipelines.store.port import StoreAway
 
@@ -22,6 +24,9 @@ EXIT_STUCK = 70
 POLL_S = 1.0
 """Without a notice, how often the queue is looked at."""
 AWAY_S = 0.5
+FETCHES = 8
+"""Inputs fetched at once, each by a thread that does nothing but wait for the storage."""
+DEPOSITS = 4
 WATCH_S = 0.5
 """How often what calls a model's code is held against its time-out."""
 
@@ -56,6 +61,7 @@ class Supervisor:
                 ("recorder", self._recorder),
                 ("heartbeat", self._heartbeat),
                 ("sweeper", self._sweeper),
+                *self._carriers(),
             )
         }
         for thread in threads.values():
@@ -82,7 +88,7 @@ class Supervisor:
         self._join("intake", threads["intake"])
         self._join("device", threads["device"])
         self._worker.give_back()
-        clean = self._worker.outbox.wait_quiet(self._grace)
+        clean = self._worker.outbox.wait_quiet(self._grace) or self._is_quiet_without_large()
         self._drained.set()
         self._worker.outbox.wake()
         threads["recorder"].join(2.0)
@@ -101,10 +107,9 @@ class Supervisor:
 
     def _intake(self) -> None:
         while not self._stopping.is_set():
-            if self._worker.credits.wait(POLL_S) <= 0:
-                continue
+            room = self._worker.credits.wait(POLL_S)
             self._work.clear()  # before looking: a notice that comes while we look is not lost
-            if not self._worker.intake.step():
+            if not self._worker.intake.step() and room > 0:
                 self._work.wait(POLL_S)
 
     def _device(self) -> None:
@@ -142,6 +147,37 @@ class Supervisor:
         while not self._stopping.wait(self._worker.sweeper.plan.interval):
             self._worker.sweeper.step()
 
+    def _carriers(self) -> list[tuple[str, Callable[[], None]]]:
+        """Where there are payloads: who fetches inputs, puts results, and removes what is over."""
+        fetcher, depositor, janitor = self._worker.fetcher, self._worker.depositor, self._worker.janitor
+        found: list[tuple[str, Callable[[], None]]] = []
+        if fetcher is not None:
+            fetcher.on_fetched = self._fetched
+            found += [(f"fetch-{n}", lambda: self._carry(fetcher.step)) for n in range(FETCHES)]
+        if depositor is not None:
+            found += [(f"deposit-{n}", lambda: self._carry(depositor.step)) for n in range(DEPOSITS)]
+        if janitor is not None:
+            found.append(("janitor", lambda: self._tidy(janitor)))
+        return found
+
+    def _carry(self, step: Callable[[float], int]) -> None:
+        while not self._drained.is_set():
+            step(POLL_S)
+
+    def _tidy(self, janitor: Janitor) -> None:
+        while not self._stopping.is_set():
+            janitor.step()
+            janitor.wait(POLL_S)
+
+    def _fetched(self) -> None:
+        self._worker.credits.call()
+        self._work.set()
+
+    def _is_quiet_without_large(self) -> bool:
+        """The grace is over: results that could not be put go back to be computed again."""
+        self._worker.outbox.release_large()
+        return self._worker.outbox.wait_quiet(POLL_S)
+
     def _thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
         return threading.Thread(target=self._guarded, args=(loop,), name=f"forebay-{name}", daemon=True)
 
@@ -150,7 +186,7 @@ class Supervisor:
         while True:
             try:
                 return loop()
-            except StoreAway:
+            except (StoreAway, PayloadsAway):
                 if self._drained.wait(AWAY_S):
                     return None
             except BaseException as fault:  # noqa: BLE001  # raised again by run()

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from forebay.cli import dlq_acting, dlq_topic, opened, options, records
 from forebay.cli.errors import CommandError, Exit
-from forebay.cli.output import iso, json_line, line_of, table
+from forebay.cli.output import iso, json_line, line_of, say, table
 from schemas.dead_letters import DeadLetter, DeadLetterFilter, Group
 from schemas.jobs import DEFAULT_TENANT
 from schemas.strays import Stray
+
+if TYPE_CHECKING:
+    from forebay.settings import Settings
+    from pipelines.store.sql import SqlStore
 
 SHOWN_ERROR = 100
 
@@ -71,17 +75,30 @@ def show(
         dlq_topic.only_in_store({"--tenant": tenant != DEFAULT_TENANT})
         dlq_topic.show(opened.settings_with(home), bootstrap, topic, id, json)
         return
-    with opened.existing_store(opened.settings_with(home)) as store:
+    settings = opened.settings_with(home)
+    with opened.existing_store(settings) as store:
         letter = store.dead_letter(tenant, id)
         if letter is None:
             from forebay.cli import dlq_choosing
 
             ((_, what),) = dlq_choosing.instead(store, tenant, [id])
             raise CommandError(f"{id}: {what.text}", Exit.NOT_FOUND)
+        letter = _with_input(settings, store, letter)
     if json:
         json_line(records.whole_dead_letter(letter))
     else:
         _print_whole(letter)
+
+
+def _with_input(settings: "Settings", store: "SqlStore", letter: DeadLetter) -> DeadLetter:
+    """Everything else is shown even when its input cannot be."""
+    from pipelines.payloads.port import PayloadMissing, PayloadsAway
+
+    try:
+        return opened.with_input(settings, store, letter)
+    except (PayloadMissing, PayloadsAway) as fault:
+        say(str(fault))
+        return letter
 
 
 def _print_letters(letters: Iterable[DeadLetter], json: bool) -> None:
@@ -131,3 +148,5 @@ def _print_whole(letter: DeadLetter) -> None:
         print(f"replayed as generation {one.generation}, {iso(one.at)}, by {line_of(one.by)}: version {version}")
         if one.inputs_before is not None:
             print(f"  inputs before: {line_of(one.inputs_before)}")
+        if one.inputs_before_ref is not None:
+            print(f"  inputs before: payload {one.inputs_before_ref}")

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,11 @@ from schemas.jobs import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from forebay.cli.dlq_choosing import Chosen
+    from forebay.settings import Settings
     from pipelines.replaying import Outcome
     from pipelines.store.notices import Notices
     from pipelines.store.port import Store
+    from pipelines.store.sql import SqlStore
     from schemas.dead_letters import DeadLetter, Replay
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Jobs, by id; of a topic, partition:offset.")]
@@ -62,14 +65,19 @@ def replay(
     change = replaying.Change(dlq_choosing.patch(patch), version, by or dlq_choosing.user())
     settings = opened.settings_with(home, models)
     with opened.existing_store(settings) as store, opened.notices(settings) as notices:
-        planner = replaying.Planner(lambda: stores.open_catalog(settings), change)
+        look = cache(lambda: opened.looking(settings, store))
+        planner = replaying.Planner(
+            lambda: stores.open_catalog(settings),
+            change,
+            lambda letter: letter if letter.inputs_ref is None else look().letter(letter),
+        )
         found = islice(replaying.select(store, tenant, chosen.wanted), limit)
         if dry_run:
             planned = [_would(letter, planner.plan(letter), json) for letter in found]
             summary(f"{len(planned)} would be replayed", json)
         else:
             planned = [planner.plan(letter) for letter in found]
-            _Replaying(store, notices, chosen, json).run(planned, rate)
+            _Replaying(store, notices, chosen, json).run(_placed(settings, store, tenant, planned), rate)
         unknown = _print_missing(store, chosen, [one.id for one in planned], json)
     raise typer.Exit(Exit.NOT_FOUND if unknown else Exit.OK)
 
@@ -99,11 +107,12 @@ def discard(
         dlq_topic.only_in_store({"--tenant": tenant != DEFAULT_TENANT})
         asked = dlq_topic_acting.Asked(opened.settings_with(home), bootstrap, topic, chosen.wanted, limit, json)
         raise typer.Exit(dlq_topic_acting.discard(asked, None if yes else _confirm))
-    with opened.existing_store(opened.settings_with(home)) as store:
+    settings = opened.settings_with(home)
+    with opened.existing_store(settings) as store:
         found = [letter.id for letter in islice(replaying.select(store, tenant, chosen.wanted), limit)]
         if found and not yes:
             _confirm(len(found))
-        _discard(store, tenant, found, json)
+        _discard(settings, store, tenant, found, json)
         unknown = _print_missing(store, chosen, found, json)
     raise typer.Exit(Exit.NOT_FOUND if unknown else Exit.OK)
 
@@ -141,6 +150,26 @@ class _Replaying:
                 say(f"{outcome.id} was not replayed: it is no dead letter of that generation any more")
 
 
+def _placed(settings: "Settings", store: "SqlStore", tenant: str, planned: "list[Replay]") -> "list[Replay]":
+    """With the patched inputs put that are too large for their rows."""
+    if all(one.inputs is None or len(one.inputs) <= settings.inline_bytes for one in planned):
+        return planned
+    deposits = opened.deposits(settings, store)
+    return planned if deposits is None else [deposits.of_replay(tenant, one) for one in planned]
+
+
+def _remove(settings: "Settings", store: "SqlStore", refs: list[str]) -> None:
+    """What the rows are gone of. It is an orphan when this fails, and removed within a day by whoever serves."""
+    from pipelines.payloads.port import PayloadsAway
+
+    payloads = opened.looking(settings, store).payloads if refs else None
+    try:
+        if payloads is not None:
+            payloads.remove(refs)
+    except PayloadsAway as away:
+        say(f"payloads not removed, will be within a day: {away}")
+
+
 def _would(letter: "DeadLetter", planned: "Replay", json: bool) -> "Replay":
     if json:
         json_line(records.dead_letter(letter))
@@ -156,14 +185,16 @@ def _confirm(count: int) -> None:
     typer.confirm(f"Drop {count} dead letters for good?", abort=True, err=True)
 
 
-def _discard(store: "Store", tenant: str, found: list[str], json: bool) -> None:
+def _discard(settings: "Settings", store: "SqlStore", tenant: str, found: list[str], json: bool) -> None:
     from pipelines import replaying
 
     dropped = 0
     with progress("discarding", len(found)) as advance:
         for start in range(0, len(found), replaying.PAGE):
             chunk = found[start : start + replaying.PAGE]
-            for id in store.discard(tenant, chunk):
+            discarded = store.discard(tenant, chunk)
+            _remove(settings, store, discarded.refs)
+            for id in discarded.ids:
                 dropped += 1
                 json_line({"job_id": id, "discarded": True}) if json else print(f"{id} discarded")
             advance(len(chunk))

@@ -92,13 +92,14 @@ def _expected() -> tuple[type[Exception], ...]:
     from forebay.settings import BadSettings
     from pipelines.catalog import BadModels, UnknownModel, UnknownVersion
     from pipelines.kafka.faults import KafkaFault
+    from pipelines.payloads.port import PayloadMissing, PayloadsAway
     from pipelines.ports import InvalidInput
     from pipelines.store.port import StoreAway
     from workers.errors import BadArtifact, RuntimeMissing
 
     return (
         BadSettings, BadModels, UnknownModel, UnknownVersion, BadArtifact, RuntimeMissing, StoreAway, CannotServe,
-        InvalidInput, KafkaFault, OSError,
+        InvalidInput, KafkaFault, PayloadsAway, PayloadMissing, OSError,
     )  # fmt: skip
 
 

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forebay.cli.errors import CommandError
+from schemas.jobs import JobView
 
 if TYPE_CHECKING:
+    from forebay.cli.waiting import Seen
     from forebay.settings import Settings
+    from pipelines.payloads.deposits import Deposits, Looking
     from pipelines.store.notices import Notices
     from pipelines.store.sql import SqlStore
+    from schemas.dead_letters import DeadLetter
 
 
 def settings_with(home: Path | None = None, models: Path | None = None) -> "Settings":
@@ -41,6 +45,37 @@ def existing_store(settings: "Settings") -> Iterator["SqlStore"]:
         )
     with store(settings) as opened:
         yield opened
+
+
+def looking(settings: "Settings", store: "SqlStore") -> "Looking":
+    """Brings results and inputs that rows only name. Opened only for those: S3's client is slow to import."""
+    from forebay.payloads import payloads_of
+    from pipelines.payloads.deposits import Looking
+
+    return Looking(payloads_of(settings, store))
+
+
+def with_results(settings: "Settings", store: "SqlStore", found: "Seen") -> "Seen":
+    """The same jobs with the results that their rows only name. Raises PayloadMissing, PayloadsAway."""
+    large = [view for view in found.values() if isinstance(view, JobView) and view.result_ref is not None]
+    if not large:
+        return found
+    look = looking(settings, store)
+    return found | {view.id: look.result(view) for view in large}
+
+
+def with_input(settings: "Settings", store: "SqlStore", letter: "DeadLetter") -> "DeadLetter":
+    """The same with the input that its row only names. Raises PayloadMissing, PayloadsAway."""
+    return letter if letter.inputs_ref is None else looking(settings, store).letter(letter)
+
+
+def deposits(settings: "Settings", store: "SqlStore") -> "Deposits | None":
+    """Where inputs go that are too large for their rows; None: rows take them."""
+    from forebay.payloads import payloads_of
+    from pipelines.payloads.deposits import Deposits
+
+    payloads = payloads_of(settings, store)
+    return None if payloads is None else Deposits(payloads, settings.inline_bytes)
 
 
 @contextmanager

@@ -56,7 +56,8 @@ def dead_letter(letter: DeadLetter) -> dict[str, Any]:
 def whole_dead_letter(letter: DeadLetter) -> dict[str, Any]:
     return dead_letter(letter) | {
         "tenant": letter.tenant,
-        "inputs": as_json(letter.inputs),
+        "inputs": as_json(letter.inputs) if letter.inputs or letter.inputs_ref is None else None,
+        "inputs_ref": letter.inputs_ref,
         "metadata": as_json(letter.metadata),
         "history": [
             {"generation": a.generation, "attempt": a.attempt, "at": iso(a.at), "reason": a.reason, "error": a.error}
@@ -70,6 +71,7 @@ def whole_dead_letter(letter: DeadLetter) -> dict[str, Any]:
                 "version_before": r.version_before,
                 "version": r.version,
                 "inputs_before": as_json(r.inputs_before),
+                "inputs_before_ref": r.inputs_before_ref,
             }
             for r in letter.replays
         ],

@@ -22,8 +22,10 @@ def result(
     from forebay.cli import waiting
     from pipelines.clock import SystemClock
 
-    with opened.existing_store(opened.settings_with(home)) as store:
+    settings = opened.settings_with(home)
+    with opened.existing_store(settings) as store:
         found = waiting.until_ended(store, tenant, [id], wait or 0.0, SystemClock())
+        found = opened.with_results(settings, store, found)
     seen = found.get(id)
     if isinstance(seen, JobView) and seen.result is not None and not json:
         print(line_of(seen.result))

@@ -17,8 +17,10 @@ from schemas.jobs import DEFAULT_PRIORITY, DEFAULT_TENANT, Accepted, Submission
 
 if TYPE_CHECKING:
     from forebay.cli.inputs import Drafter, Line
+    from forebay.settings import Settings
+    from pipelines.payloads.deposits import Deposits
     from pipelines.store.notices import Notices
-    from pipelines.store.port import Store
+    from pipelines.store.sql import SqlStore
 
 CHUNK = 500
 """Inputs that are committed together."""
@@ -59,11 +61,11 @@ def submit(
         given = _only(lines) if key is not None else lines
         with opened.store(settings) as store, opened.notices(settings) as notices:
             print_id = _no_id if wait is not None else _json_id if json else print
-            sent = _Sending(store, notices, drafter, print_id)
+            sent = _Sending(store, notices, drafter, print_id, settings)
             try:
                 with progress("submitting", size) as advance:
                     sent.all(given, advance)
-                waited = Exit.OK if wait is None else _wait(store, tenant, sent.ids, wait, json)
+                waited = Exit.OK if wait is None else _wait(settings, store, tenant, sent.ids, wait, json)
             except KeyboardInterrupt:
                 sent.interrupted(None if wait is None else _json_id if json else print, _as_given(tenant, home))
                 raise
@@ -72,11 +74,15 @@ def submit(
 
 
 class _Sending:
-    def __init__(self, store: "Store", notices: "Notices", drafter: "Drafter", print_id: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: "SqlStore", notices: "Notices", drafter: "Drafter", print_id: Callable[[str], None], settings: "Settings"
+    ) -> None:  # fmt: skip
         self._store = store
         self._notices = notices
         self._drafter = drafter
         self._print_id = print_id
+        self._settings = settings
+        self._deposits: Deposits | None = None
         self.ids: list[str] = []
         self.bad = 0
         self._unsure = 0
@@ -85,6 +91,7 @@ class _Sending:
     def all(self, lines: Iterator["Line"], advance: Callable[[int], None]) -> None:
         while chunk := list(islice(lines, CHUNK)):
             drafts = [draft for line in chunk if (draft := self._draft(line)) is not None]
+            drafts = self._placed(drafts)
             self._unsure = len(drafts)
             for outcome in self._store.submit(drafts):
                 if not isinstance(outcome, Accepted):
@@ -94,6 +101,13 @@ class _Sending:
                 self._print_id(outcome.id)
             self._notices.work()
             advance(sum(line.size for line in chunk))
+
+    def _placed(self, drafts: list[Submission]) -> list[Submission]:
+        """With the inputs put that are too large for their rows."""
+        if all(len(draft.inputs) <= self._settings.inline_bytes for draft in drafts):
+            return drafts
+        deposits = self._deposits = self._deposits or opened.deposits(self._settings, self._store)
+        return drafts if deposits is None else [deposits.of_submission(draft) for draft in drafts]
 
     def summary(self, file: Path | None) -> None:
         if file is None:
@@ -129,11 +143,12 @@ def _only(lines: Iterator["Line"]) -> Iterator["Line"]:
     return iter(first)
 
 
-def _wait(store: "Store", tenant: str, ids: list[str], seconds: float, json: bool) -> Exit:
+def _wait(settings: "Settings", store: "SqlStore", tenant: str, ids: list[str], seconds: float, json: bool) -> Exit:
     from forebay.cli import results, waiting
     from pipelines.clock import SystemClock
 
     found = waiting.until_ended(store, tenant, ids, seconds, SystemClock())
+    found = opened.with_results(settings, store, found)
     for id in ids:
         results.show(id, found.get(id), json)
     return waiting.exit_code(ids, found)

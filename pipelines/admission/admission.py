@@ -4,10 +4,11 @@ import hashlib
 
 from msgspec import Struct
 
-from pipelines.admission.body import check_metadata, check_text
+from pipelines.admission.body import check_metadata, check_one_input, check_text
 from pipelines.admission.refused import Kind, Refused, misfit
 from pipelines.catalog import Catalog, ModelVersion, UnknownModel, UnknownVersion
 from pipelines.inputs import InputCodec
+from pipelines.payloads import keys
 from pipelines.ports import InvalidInput
 from schemas.jobs import Submission
 from schemas.model_spec import NAME
@@ -40,9 +41,12 @@ class Admission:
         check_text(raw)
         if bytes(wanted.webhook) != b"null":
             raise Refused(Kind.UNAVAILABLE, "webhooks are not available yet: poll the result", "webhook")
+        check_one_input(wanted)
         model = self._resolve(wanted.model, wanted.version)
         inputs = bytes(wanted.inputs)
-        self._check_inputs(model, inputs)
+        ref = None if wanted.inputs_ref is None else _ref(origin.tenant, wanted.inputs_ref)
+        if ref is None:  # what was uploaded is the worker's to check
+            self._check_inputs(model, inputs)
         return Submission(
             id=origin.id,
             tenant=origin.tenant,
@@ -56,6 +60,7 @@ class Admission:
             metadata=_metadata(bytes(wanted.metadata)),
             traceparent=origin.traceparent,
             origin=origin.source,
+            inputs_ref=ref,
         )
 
     def version_of(self, model: str, version: object) -> str | None:
@@ -94,6 +99,14 @@ class Admission:
             known = (model, InputCodec(model.spec))
             self._codecs[model.name, model.version] = known
         return known[1]
+
+
+def _ref(tenant: str, upload: str) -> str:
+    """The payload of this tenant's upload: another's is not found there."""
+    try:
+        return keys.of_upload(tenant, upload)
+    except ValueError as fault:
+        raise Refused(Kind.UPLOAD, str(fault), "inputs_ref") from None
 
 
 def _metadata(raw: bytes) -> bytes | None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pipelines.admission.refused import Kind, Refused, misfit
+from schemas.submissions import Submit
 
 T = TypeVar("T")
 
@@ -30,6 +31,15 @@ def parse(decode: Callable[[bytes], T], raw: bytes) -> T:
         raise _not_json(f"expected UTF-8: {fault.__class__.__name__}") from None
     except msgspec.MsgspecError as fault:
         raise _not_json(str(fault)) from None
+
+
+def check_one_input(wanted: Submit) -> None:
+    """Raises Refused unless there is either an input or the id of an upload."""
+    given = bool(bytes(wanted.inputs))
+    if given and wanted.inputs_ref is not None:
+        raise misfit("expected either inputs or inputs_ref, got both", "inputs_ref")
+    if not given and wanted.inputs_ref is None:
+        raise misfit("Object missing required field `inputs`", "inputs")
 
 
 def check_text(raw: bytes) -> None:

@@ -97,6 +97,8 @@ class Adopter:
             wanted: DirectSubmit = parse(_decode_direct, raw)
             if wanted.id is not None and not is_id(wanted.id):
                 raise misfit(f"id: expected 1 to {MAX_ID_CHARS} visible ASCII characters without '/'", "id")
+            if wanted.inputs_ref is not None:
+                raise misfit("inputs_ref: uploads are for the API, expected inputs", "inputs_ref")
             id = wanted.id or _id_of(direct.origin)
             trace = traceparent_of(dict(direct.as_it_came.headers).get("traceparent"))
             origin = Origin(id, self._tenant, wanted.idempotency_key, trace, direct.origin)

@@ -11,6 +11,8 @@ class Kind(Enum):
     """No such model or version."""
     INPUT = auto()
     """It does not fit the model."""
+    UPLOAD = auto()
+    """Names no upload."""
     UNAVAILABLE = auto()
     """Asked for what is not there yet."""
 

@@ -14,6 +14,7 @@ class Credits:
         self._items = items
         self._bytes = size
         self._changed = threading.Condition()
+        self._called = False
 
     def room(self) -> int:
         """How many items may be received now."""
@@ -30,9 +31,16 @@ class Credits:
             self._bytes += size
             self._changed.notify_all()
 
-    def wait(self, timeout: float) -> int:
-        """Wait for room; returns it."""
+    def call(self) -> None:
+        """Whoever waits, or is about to, need not wait for room: there is something else to do."""
         with self._changed:
-            if self.room() <= 0:
+            self._called = True
+            self._changed.notify_all()
+
+    def wait(self, timeout: float) -> int:
+        """Wait for room, or a call; returns the room."""
+        with self._changed:
+            if self.room() <= 0 and not self._called:
                 self._changed.wait(timeout)
+            self._called = False
             return self.room()

@@ -2,6 +2,7 @@
 
 from pipelines.clock import Clock
 from pipelines.flow.buffer import Buffer
+from pipelines.flow.fetching import Fetcher
 from pipelines.flow.held import Held
 from pipelines.flow.observer import Observer
 from pipelines.flow.outbox import Entry, Outbox
@@ -13,7 +14,7 @@ from schemas.verdicts import Release
 class Heartbeat:
     def __init__(
         self, store: Store, queue: Queue, held: Held, buffer: Buffer, outbox: Outbox, clock: Clock, observer: Observer,
-        lease: float,
+        lease: float, fetcher: Fetcher | None = None,
     ) -> None:  # fmt: skip
         self._store = store
         self._queue = queue
@@ -23,6 +24,7 @@ class Heartbeat:
         self._clock = clock
         self._observer = observer
         self._lease = lease
+        self._fetcher = fetcher
 
     @property
     def interval(self) -> float:
@@ -47,5 +49,7 @@ class Heartbeat:
 
     def _let_go(self) -> None:
         """What waits without a lease leaves before predict. What runs without one is refused at record."""
+        if self._fetcher is not None:
+            self._fetcher.drop_lost()
         gone = self._buffer.drop(lambda item: item.lost)
         self._outbox.put([Entry(item.delivery, Release(), record=False) for item in gone])

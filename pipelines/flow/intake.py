@@ -9,6 +9,7 @@ from pipelines.clock import Clock
 from pipelines.flow.breaker import Breaker
 from pipelines.flow.buffer import Buffer
 from pipelines.flow.credits import Credits
+from pipelines.flow.fetching import Fetcher
 from pipelines.flow.held import Held
 from pipelines.flow.item import Item
 from pipelines.flow.judging import Judge, crashed
@@ -38,8 +39,9 @@ class _Group(Struct):
 class Intake:
     def __init__(
         self, queue: Queue, store: Store, fleet: Fleet, buffer: Buffer, outbox: Outbox, held: Held, credits: Credits,
-        judge: Judge, breaker: Breaker, clock: Clock, observer: Observer, lease: float,
+        judge: Judge, breaker: Breaker, clock: Clock, observer: Observer, lease: float, fetcher: Fetcher | None = None,
     ) -> None:  # fmt: skip
+        """`fetcher`: None when no payloads are set up here."""
         self._queue = queue
         self._store = store
         self._fleet = fleet
@@ -53,23 +55,24 @@ class Intake:
         self._clock = clock
         self._observer = observer
         self._lease = lease
+        self._fetcher = fetcher
         self._orders = count()
 
     def step(self) -> int:
-        """Take in as much as there is credit for; how many deliveries came. Raises `StoreAway`."""
+        """Take in as much as there is credit for; how many deliveries, and inputs that were fetched, came. Raises
+        `StoreAway`."""
+        fetched = 0 if self._fetcher is None else self._take_fetched(self._fetcher)
         room = self._credits.room()
         if room <= 0 or self.watch.given_up:
-            return 0
+            return fetched
         deliveries = self._queue.receive(room)
         if not deliveries:
-            return 0
+            return fetched
         claimed, others = self._claim(deliveries)
-        self._credits.take(
-            len(claimed) + len(others), sum([len(d.claim.inputs) for d in claimed if d.claim is not None])
-        )
+        self._credits.take(len(claimed) + len(others), sum([d.claim.size for d in claimed if d.claim is not None]))
         self._outbox.put(others)
         self._admit(claimed)
-        return len(deliveries)
+        return len(deliveries) + fetched
 
     def _claim(self, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Entry]]:
         """Those whose rows are ours now, and the others, to be settled. A message names a row by its id alone: where two
@@ -96,6 +99,7 @@ class Intake:
         now = self._clock.monotonic()
         groups: dict[tuple[str, str], _Group] = {}
         verdicts: list[Entry] = []
+        large: list[Item] = []
         for delivery in deliveries:
             claim = delivery.claim
             assert claim is not None
@@ -113,15 +117,41 @@ class Intake:
             elif paused > 0:
                 verdicts.append(Entry(delivery, Release(self._breaker.back_in(claim))))
             else:
-                group.items.append(Item(delivery, claim, group.served, now, next(self._orders)))
+                item = Item(delivery, claim, group.served, now, next(self._orders))
+                (group.items if claim.inputs_ref is None else large).append(item)
         every = [item for group in groups.values() for item in group.items]
-        self._observer.claimed([item.claim for item in every])
+        self._observer.claimed([item.claim for item in (*every, *large)] if large else [item.claim for item in every])
         self._held.add(every)
         self._outbox.put(verdicts)
+        if large:
+            self._held.add(large)
+            self._send_for(large)
         self.watch.hand = every
         for group in groups.values():
             if group.served is not None:
                 self._sort_out(group.served, group.items)
+
+    def _send_for(self, large: Sequence[Item]) -> None:
+        """Their inputs are fetched while others run; they come back by `_take_fetched`."""
+        if self._fetcher is None:
+            self._observer.trouble("payloads: a job's input is among them, and FOREBAY_PAYLOADS names none here")
+            self._outbox.put([Entry(item.delivery, Release(NOT_SERVED_DELAY_S)) for item in large])
+            return
+        dead = {item.order: crashed(item.claim, item.served.limits) for item in large if item.claim.suspect}
+        self._outbox.put(
+            [Entry(item.delivery, verdict) for item in large if (verdict := dead.get(item.order)) is not None]
+        )
+        self._fetcher.put([item for item in large if dead.get(item.order) is None])
+
+    def _take_fetched(self, fetcher: Fetcher) -> int:
+        items = fetcher.take()
+        groups: dict[int, list[Item]] = {}
+        for item in items:
+            groups.setdefault(id(item.served), []).append(item)
+        self.watch.hand = [item for group in groups.values() for item in group]
+        for group in groups.values():
+            self._sort_out(group[0].served, group)
+        return len(items)
 
     def _sort_out(self, served: Served, items: Sequence[Item]) -> None:
         """Decode and hand on, with the verdicts of those that cannot run."""

@@ -75,7 +75,7 @@ class Recorder:
     def _finish(self, entries: Sequence[Entry], ended: Sequence[str]) -> None:
         claims = [entry.delivery.claim for entry in entries if entry.delivery.claim is not None]
         self._held.remove(claims)
-        self._credits.give(len(entries), sum([len(claim.inputs) for claim in claims]))
+        self._credits.give(len(entries), sum([claim.size for claim in claims]))
         if ended:
             self._notices.ended(ended)
         self._outbox.done(len(entries))

@@ -1,5 +1,7 @@
 """The sweeper: what nobody else would do. API and workers both run one; the store lets one through at a time."""
 
+from collections.abc import Callable, Sequence
+
 from msgspec import Struct
 
 from pipelines.flow.observer import Observer
@@ -22,12 +24,20 @@ class SweepPlan(Struct, frozen=True):
 
 class Sweeper:
     def __init__(
-        self, store: Store, notices: Notices, observer: Observer, plan: SweepPlan, outlet: Outlet | None
+        self,
+        store: Store,
+        notices: Notices,
+        observer: Observer,
+        plan: SweepPlan,
+        outlet: Outlet | None,
+        remove: Callable[[Sequence[str]], None] = lambda refs: None,
     ) -> None:
+        """`remove`: of payloads that no row names any more. It must not wait for them."""
         self._store = store
         self._notices = notices
         self._observer = observer
         self._outlet = outlet
+        self._remove = remove
         self.plan = plan
         self.away: str | None = None
         """One line while the store is away, as of the last round. Any thread may read it."""
@@ -39,6 +49,8 @@ class Sweeper:
             self.away = None
             if swept is not None and swept.expired:
                 self._notices.ended(swept.expired)
+            if swept is not None and swept.refs:
+                self._remove(swept.refs)
             if swept is not None and self._outlet is not None:
                 self._send(self._outlet)
         except StoreAway as away:

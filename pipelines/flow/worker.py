@@ -9,7 +9,9 @@ from pipelines.flow.breaker import ANSWER_HOLDS_S, Breaker
 from pipelines.flow.buffer import Buffer
 from pipelines.flow.ceilings import Ceilings
 from pipelines.flow.credits import Credits
+from pipelines.flow.depositing import Depositor
 from pipelines.flow.device import Device
+from pipelines.flow.fetching import Allowance, Fetcher
 from pipelines.flow.heartbeat import Heartbeat
 from pipelines.flow.held import Held
 from pipelines.flow.intake import Intake
@@ -20,9 +22,12 @@ from pipelines.flow.recorder import Recorder
 from pipelines.flow.served import Fleet
 from pipelines.flow.sweeper import Sweeper, SweepPlan
 from pipelines.flow.watch import timed_out
+from pipelines.payloads.janitor import Janitor
+from pipelines.payloads.port import Payloads
 from pipelines.ports import Outlet, Queue
 from pipelines.store.notices import Notices
 from pipelines.store.port import Store
+from schemas.envelope import INLINE_BYTES
 from schemas.verdicts import Release
 
 
@@ -37,6 +42,9 @@ class Outside(Struct, frozen=True):
     chance: random.Random
     observer: Observer
     outlet: Outlet | None = None
+    payloads: Payloads | None = None
+    """Where inputs and results are that rows do not hold; None: rows hold them all."""
+    janitor: Janitor | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -46,6 +54,8 @@ class Plan(Struct, frozen=True):
     """Items held at once, waiting and running."""
     credit_bytes: int = 256 * 1024 * 1024
     sweep: SweepPlan = SweepPlan()
+    inline: int = INLINE_BYTES
+    """Bytes of a result that its row holds where there are payloads."""
 
 
 class Worker:
@@ -54,22 +64,30 @@ class Worker:
         ceilings = Ceilings()
         self.credits = Credits(plan.credits, plan.credit_bytes)
         self.held = Held()
-        self.outbox = Outbox()
+        self.outbox = Outbox(None if outside.payloads is None else plan.inline)
         self.buffer = Buffer(clock, lambda item: ceilings.most(item.group))
         self.judge = Judge(outside.chance)
+        self.fetcher = _fetcher(outside, plan, self.outbox)
+        self.depositor = None if outside.payloads is None else Depositor(outside.payloads, self.outbox)
+        self.janitor = outside.janitor
         breaker = Breaker(clock, ANSWER_HOLDS_S, observer.circuit)
         self.intake = Intake(
             queue, store, outside.fleet, self.buffer, self.outbox, self.held, self.credits, self.judge, breaker, clock, observer,
-            plan.lease,
+            plan.lease, self.fetcher,
         )  # fmt: skip
         self.device = Device(store, self.buffer, self.outbox, self.judge, breaker, ceilings, clock, observer)
         self.recorder = Recorder(store, queue, self.outbox, self.held, self.credits, outside.notices, observer)
-        self.heartbeat = Heartbeat(store, queue, self.held, self.buffer, self.outbox, clock, observer, plan.lease)
-        self.sweeper = Sweeper(store, outside.notices, observer, plan.sweep, outside.outlet)
+        self.heartbeat = Heartbeat(
+            store, queue, self.held, self.buffer, self.outbox, clock, observer, plan.lease, self.fetcher
+        )
+        remove = (lambda refs: None) if self.janitor is None else self.janitor.put
+        self.sweeper = Sweeper(store, outside.notices, observer, plan.sweep, outside.outlet, remove)
 
     def give_back(self) -> None:
         """Drain: what waits goes back, no attempt spent."""
         self.device.release_next()
+        if self.fetcher is not None:
+            self.fetcher.give_back()
         waiting = self.buffer.drop(lambda item: True)
         self.outbox.put([Entry(item.delivery, Release()) for item in waiting])
 
@@ -83,3 +101,10 @@ class Worker:
                 self.outbox.put(timed_out(running, self.judge))
                 stuck[thread] = str(running)
         return stuck
+
+
+def _fetcher(outside: Outside, plan: Plan, outbox: Outbox) -> Fetcher | None:
+    if outside.payloads is None:
+        return None
+    allowance = Allowance(max(1, plan.credits // 2), plan.credit_bytes // 2)
+    return Fetcher(outside.payloads, outbox, outside.clock, outside.chance, allowance)

@@ -22,7 +22,7 @@ _TAKE = """state = 'running', fence = fence + 1, visible_at = {now} + :lease, se
 
 _RETURNING = """RETURNING jobs.seq, jobs.id, jobs.tenant, jobs.model, jobs.version, jobs.inputs, jobs.generation, jobs.fence,
     jobs.starts, jobs.failures, jobs.fence - 1 - jobs.answered AS lost, jobs.priority, jobs.deadline_at - {now} AS time_left,
-    {now} - jobs.queued_at AS waited, jobs.traceparent"""
+    {now} - jobs.queued_at AS waited, jobs.traceparent, jobs.inputs_ref, jobs.size"""
 
 # The first of what was picked is always taken, the others while their sizes fit.
 _FITTING = """

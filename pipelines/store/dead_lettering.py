@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from pipelines.store.cursors import decode_cursor, encode_cursor
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.port import Discarded
 from pipelines.store.sweeping import bury
 from schemas.dead_letters import Attempt, DeadLetter, DeadLetterFilter, Group, Replay, Replayed
 from schemas.jobs import Page
@@ -15,7 +16,7 @@ from schemas.reasons import Reason
 
 _LIST = """
 SELECT j.seq, j.id, j.tenant, j.model, j.version, j.generation, j.reason, j.error, j.failures, j.finished_at, j.submitted_at,
-       j.origin, j.inputs, j.metadata
+       j.origin, j.inputs, j.inputs_ref, j.result_ref, j.size, j.metadata
 FROM jobs j WHERE j.state = 'failed' AND j.finished_at IS NOT NULL AND {where}
 ORDER BY j.finished_at DESC, j.seq DESC LIMIT :limit
 """
@@ -29,20 +30,21 @@ GROUP BY j.model, j.version, j.reason, j.error ORDER BY count(*) DESC, max(j.fin
 
 _ATTEMPTS = "SELECT generation, attempt, at, reason, error FROM attempts WHERE seq = :seq ORDER BY fence"
 _REPLAYS = """
-SELECT generation, at, "by", version_before, version, inputs_before FROM replays WHERE seq = :seq ORDER BY generation
+SELECT generation, at, "by", version_before, version, inputs_before, inputs_before_ref FROM replays WHERE seq = :seq
+ORDER BY generation
 """
 
 _NAMED_FIELDS: Fields = (("id", "text"), ("generation", "int"))
 
 _FAILED = """
-SELECT j.seq, j.id, j.generation, j.version, j.inputs FROM {rows} JOIN jobs j ON j.id = v.id
+SELECT j.seq, j.id, j.generation, j.version, j.inputs, j.inputs_ref FROM {rows} JOIN jobs j ON j.id = v.id
 WHERE j.state = 'failed' AND j.generation = v.generation AND (CAST(:tenant AS text) IS NULL OR j.tenant = :tenant)
 {for_update}
 """
 
 _AGAIN_FIELDS: Fields = (
     ("seq", "int"), ("generation", "int"), ("version", "text"), ("inputs", "text"), ("size", "int"), ("who", "text"),
-    ("version_before", "text"), ("inputs_before", "text"),
+    ("version_before", "text"), ("inputs_before", "text"), ("inputs_ref", "text"), ("inputs_before_ref", "text"),
 )  # fmt: skip
 
 # A deadline that has passed would end the replayed job at once: an operator's replay has none. `sent_at` is empty even where
@@ -50,15 +52,19 @@ _AGAIN_FIELDS: Fields = (
 _AGAIN = """
 UPDATE jobs SET state = 'queued', generation = v.generation + 1, starts = 0, failures = 0, answered = fence,
     visible_at = {now}, queued_at = {now}, sent_at = NULL, sends = 0,
-    held_until = 0, deadline_at = NULL, started_at = NULL, finished_at = NULL, result = NULL, reason = NULL, error = NULL,
-    version = v.version, inputs = coalesce({bytes:v.inputs}, jobs.inputs), size = coalesce(v.size, jobs.size)
+    held_until = 0, deadline_at = NULL, started_at = NULL, finished_at = NULL, result = NULL, result_ref = NULL,
+    reason = NULL, error = NULL,
+    version = v.version, inputs = coalesce({bytes:v.inputs}, jobs.inputs), size = coalesce(v.size, jobs.size),
+    inputs_ref = CASE WHEN v.inputs IS NULL THEN jobs.inputs_ref ELSE v.inputs_ref END
 FROM {rows} WHERE jobs.seq = v.seq AND jobs.state = 'failed' AND jobs.generation = v.generation
 RETURNING jobs.id
 """
 
 _AUDIT = """
-INSERT INTO replays (seq, generation, at, "by", version_before, version, inputs_before)
-SELECT v.seq, v.generation + 1, {now}, v.who, v.version_before, v.version, {bytes:v.inputs_before} FROM {rows} WHERE true
+INSERT INTO replays (seq, generation, at, "by", version_before, version, inputs_before, inputs_before_ref)
+SELECT v.seq, v.generation + 1, {now}, v.who, v.version_before, v.version, {bytes:v.inputs_before},
+       v.inputs_before_ref
+FROM {rows} WHERE true
 """
 
 
@@ -98,16 +104,16 @@ class DeadLettering:
             return []
         return self.db.write(lambda connection: self._replay(connection, tenant, replays))
 
-    def discard(self, tenant: str | None, ids: Collection[str]) -> list[str]:
+    def discard(self, tenant: str | None, ids: Collection[str]) -> Discarded:
         where, values = _conditions(tenant, DeadLetterFilter(ids=tuple(ids)))
 
-        def work(connection: Connection) -> list[str]:
+        def work(connection: Connection) -> Discarded:
             sql = _LIST.replace("{where}", " AND ".join(where)) + " {for_update}"
             found = self.db.run(connection, sql, limit=len(ids), **values).all()
-            bury(self.db, connection, [(row.seq, row.id, row.tenant) for row in found])
-            return [row.id for row in found]
+            refs = bury(self.db, connection, found)
+            return Discarded([row.id for row in found], refs)
 
-        return self.db.write(work) if ids else []
+        return self.db.write(work) if ids else Discarded([], [])
 
     def _select(self, template: str, where: list[str], values: dict[str, Any]) -> Sequence[Any]:
         sql = template.replace("{where}", " AND ".join(where) or "1 = 1")
@@ -133,16 +139,19 @@ class DeadLettering:
 
 
 def _again(row: Any, replay: Replay) -> tuple[Any, ...]:
-    patched = replay.inputs
+    patched = b"" if replay.inputs_ref is not None else replay.inputs
+    before = None if patched is None or row.inputs_ref is not None else bytes(row.inputs).decode()
     return (
         row.seq,
         row.generation,
         replay.version or row.version,
         None if patched is None else patched.decode(),
-        None if patched is None else len(patched),
+        None if patched is None else replay.referred or len(patched),
         replay.by,
         row.version,
-        None if patched is None else bytes(row.inputs).decode(),
+        before,
+        replay.inputs_ref,
+        None if patched is None else row.inputs_ref,
     )
 
 
@@ -189,4 +198,6 @@ def _letter(row: Any, history: tuple[Attempt, ...] = (), replays: tuple[Replayed
         metadata=row.metadata,
         history=history,
         replays=replays,
+        inputs_ref=row.inputs_ref,
+        size=row.size,
     )

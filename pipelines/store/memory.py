@@ -10,9 +10,10 @@ from itertools import count, islice
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipelines.payloads.keys import row_of
 from pipelines.ports import Message
 from pipelines.store.cursors import decode_cursor, encode_cursor
-from pipelines.store.port import Counts, Refused, Swept
+from pipelines.store.port import Counts, Discarded, Refused, Swept
 from pipelines.store.recording import change
 from schemas.dead_letters import Attempt, DeadLetter, DeadLetterFilter, Group, Replay, Replayed
 from schemas.jobs import (
@@ -24,6 +25,7 @@ from schemas.jobs import (
     KeyConflict,
     Page,
     Purged,
+    RefConflict,
     Submission,
     SubmitOutcome,
     Timings,
@@ -47,6 +49,8 @@ class Row(Struct):
     queued_at: float
     deadline_at: float | None
     sent_at: float | None
+    inputs_ref: str | None
+    size: int
     held_until: float = 0.0
     sends: int = 0
     generation: int = 0
@@ -58,6 +62,7 @@ class Row(Struct):
     started_at: float | None = None
     finished_at: float | None = None
     result: bytes | None = None
+    result_ref: str | None = None
     reason: Reason | None = None
     error: str | None = None
     history: list[Attempt] = []
@@ -133,7 +138,7 @@ class MemoryStore:
             chosen: list[Row] = []
             total = 0
             for row in islice(due, most):
-                total += len(row.inputs)
+                total += row.size
                 if chosen and total > most_bytes:
                     break
                 chosen.append(row)
@@ -195,7 +200,7 @@ class MemoryStore:
             due.sort(key=lambda row: row.visible_at)
             for row in due[:most]:
                 row.held_until = now + hold
-            return [Message(row.given.id, row.generation, row.inputs, row.given.model) for row in due[:most]]
+            return [Message(row.given.id, row.generation, row.inputs or None, row.given.model) for row in due[:most]]
 
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
         now = self._now()
@@ -220,13 +225,12 @@ class MemoryStore:
             for row in expired:
                 row.state, row.finished_at = State.EXPIRED, now
             old = [r for r in self.rows.values() if r.finished_at is not None and r.finished_at <= now - retention]
-            for row in old:
-                self._bury(row)
+            refs = [ref for row in old for ref in self._bury(row)]
             gone = [key for key, at in self._tombstones.items() if at <= now - tombstones]
             for key in gone:
                 del self._tombstones[key]
             self._strays = {at: stray for at, stray in self._strays.items() if stray.seen_at > now - retention}
-            return Swept(expired=[row.given.id for row in expired], purged=len(old), forgotten=len(gone))
+            return Swept(expired=[row.given.id for row in expired], purged=len(old), forgotten=len(gone), refs=refs)
 
     def pause(self, model: str, paused: bool) -> None:
         with self._lock:
@@ -265,12 +269,11 @@ class MemoryStore:
         with self._lock:
             return [row.given.id for replay in replays for row in self._replay_one(tenant, replay)]
 
-    def discard(self, tenant: str | None, ids: Collection[str]) -> list[str]:
+    def discard(self, tenant: str | None, ids: Collection[str]) -> Discarded:
         with self._lock:
             rows = [row for row in self._named(tenant, ids) if row.state is State.FAILED]
-            for row in rows:
-                self._bury(row)
-            return [row.given.id for row in rows]
+            refs = [ref for row in rows for ref in self._bury(row)]
+            return Discarded([row.given.id for row in rows], refs)
 
     # --- strays ---
 
@@ -283,6 +286,25 @@ class MemoryStore:
         with self._lock:
             kept = sorted(self._strays.values(), key=lambda stray: (stray.seen_at, stray.source, stray.position))
             return kept[::-1][:limit]
+
+    # --- payloads ---
+
+    def unnamed(self, refs: Sequence[str]) -> list[str]:
+        with self._lock:
+            named = {row.inputs_ref for row in self.rows.values()}
+            named |= {each.inputs_before_ref for row in self.rows.values() for each in row.replays}
+            return [ref for ref in refs if ref not in named and not self._may_name(ref)]
+
+    def _may_name(self, ref: str) -> bool:
+        row = self.rows.get(row_of(ref) or 0)
+        return row is not None and (row.result_ref == ref or row.state in OPEN)
+
+    def identity(self) -> str:
+        return "memory"
+
+    def take_lease(self, name: str, lease: float) -> bool:
+        """One process only: it is ours."""
+        return True
 
     def now(self) -> float:
         return self._now()
@@ -298,11 +320,16 @@ class MemoryStore:
             if row.given.digest != given.digest:
                 return KeyConflict(row.given.id) if by_key else IdConflict(row.given.id)
             return Accepted(row.given.id, row.state, row.given.model, row.version, created=False)
+        if given.inputs_ref is not None:
+            for other in self.rows.values():
+                if other.inputs_ref == given.inputs_ref:
+                    return RefConflict(other.given.id)
         now = self._now()
         deadline = None if given.expires_in is None else now + given.expires_in
         row = Row(
             next(self._seq), given, State.QUEUED, given.version, given.inputs, visible_at=now, submitted_at=now,
             queued_at=now, deadline_at=deadline, sent_at=None if self._broker else now,
+            inputs_ref=given.inputs_ref, size=given.size,
         )  # fmt: skip
         self.rows[row.seq] = row
         self._ids.setdefault(given.id, []).append(row)
@@ -326,6 +353,7 @@ class MemoryStore:
             row.seq, given.id, given.tenant, given.model, row.version, row.inputs, row.generation, row.fence, row.starts,
             row.failures, row.fence - 1 - row.answered, given.priority,
             None if row.deadline_at is None else row.deadline_at - now, now - row.queued_at, given.traceparent,
+            row.inputs_ref, row.size,
         )  # fmt: skip
 
     def _mine(self, claim: Claim) -> Row | None:
@@ -337,7 +365,8 @@ class MemoryStore:
         if row is None:
             return False
         if type(verdict) is Done:  # what `change` says of the most frequent verdict, written out for speed
-            row.state, row.result, row.starts, row.answered = _SUCCEEDED, verdict.result, 0, claim.fence
+            row.state, row.starts, row.answered, row.result_ref = _SUCCEEDED, 0, claim.fence, verdict.ref
+            row.result = verdict.result if verdict.ref is None else None
             row.finished_at = now
             return True
         made = change(claim, verdict)
@@ -373,22 +402,29 @@ class MemoryStore:
         ]
         for row in rows:
             version = replay.version or row.version
-            before = None if replay.inputs is None else row.inputs
-            row.replays = [*row.replays, Replayed(row.generation + 1, now, replay.by, row.version, version, before)]
+            patched = b"" if replay.inputs_ref is not None else replay.inputs
+            before, before_ref = (None, None) if patched is None else (row.inputs or None, row.inputs_ref)
+            row.replays = [
+                *row.replays, Replayed(row.generation + 1, now, replay.by, row.version, version, before, before_ref)
+            ]  # fmt: skip
             row.state, row.generation, row.version = State.QUEUED, row.generation + 1, version
-            row.inputs = replay.inputs if replay.inputs is not None else row.inputs
+            if patched is not None:
+                row.inputs, row.inputs_ref, row.size = patched, replay.inputs_ref, replay.referred or len(patched)
             row.starts = row.failures = row.sends = 0
             row.answered, row.visible_at, row.queued_at, row.held_until = row.fence, now, now, 0.0
             row.sent_at = None
             row.deadline_at = row.started_at = row.finished_at = row.reason = row.error = row.result = None
         return rows
 
-    def _bury(self, row: Row) -> None:
+    def _bury(self, row: Row) -> list[str]:
+        """Its payloads."""
         del self.rows[row.seq]
         self._ids[row.given.id].remove(row)
         if row.given.idempotency_key is not None:
             del self._keys[row.given.tenant, row.given.idempotency_key]
         self._tombstones[row.given.tenant, row.given.id] = self._now()
+        refs = (row.inputs_ref, row.result_ref, *(each.inputs_before_ref for each in row.replays))
+        return [ref for ref in refs if ref is not None]
 
     def _failed(self, tenant: str | None, wanted: DeadLetterFilter) -> list[Row]:
         with self._lock:
@@ -443,8 +479,8 @@ def _view(row: Row, with_result: bool = True) -> JobView:
         id=given.id, tenant=given.tenant, state=row.state, model=given.model, version=row.version,
         priority=given.priority, generation=row.generation, failures=row.failures,
         timings=Timings(row.submitted_at, row.started_at, row.finished_at), deadline_at=row.deadline_at,
-        result=row.result if with_result else None, reason=row.reason, error=row.error, metadata=given.metadata,
-        origin=given.origin,
+        result=row.result if with_result else None, result_ref=row.result_ref, reason=row.reason, error=row.error,
+        metadata=given.metadata, origin=given.origin,
     )  # fmt: skip
 
 
@@ -457,4 +493,5 @@ def _letter(row: Row, past: bool = False) -> DeadLetter:
         reason=row.reason, error=row.error or "", attempts=row.failures, failed_at=row.finished_at,
         submitted_at=row.submitted_at, origin=given.origin, inputs=row.inputs, metadata=given.metadata,
         history=tuple(row.history) if past else (), replays=tuple(row.replays) if past else (),
+        inputs_ref=row.inputs_ref, size=row.size,
     )  # fmt: skip

@@ -39,6 +39,14 @@ class Swept(Struct, frozen=True):
     purged: int
     forgotten: int
     """Tombstones removed."""
+    refs: list[str] = []
+    """Payloads of what was purged: they may be removed."""
+
+
+class Discarded(Struct, frozen=True):
+    ids: list[str]
+    refs: list[str]
+    """Their payloads: they may be removed."""
 
 
 class Counts(Struct, frozen=True):
@@ -145,8 +153,8 @@ class Store(Protocol):
         is not the failed one any more, or that is not failed, is missing (I7)."""
         ...
 
-    def discard(self, tenant: str | None, ids: Collection[str]) -> list[str]:
-        """Purge these dead letters now; a tombstone stays. Returns the ids discarded."""
+    def discard(self, tenant: str | None, ids: Collection[str]) -> Discarded:
+        """Purge these dead letters now; a tombstone stays."""
         ...
 
     # --- strays ------------------------------------------------------------------------------------------------
@@ -156,6 +164,19 @@ class Store(Protocol):
 
     def strays(self, limit: int) -> list[Stray]:
         """The newest first."""
+        ...
+
+    # --- payloads ----------------------------------------------------------------------------------------------
+    def unnamed(self, refs: Sequence[str]) -> list[str]:
+        """Those that no row names, nor may come to name: a result whose job is still open may."""
+        ...
+
+    def identity(self) -> str:
+        """Of this store, random and for good: it keeps payloads of two stores apart."""
+        ...
+
+    def take_lease(self, name: str, lease: float) -> bool:
+        """Whether this process holds the named lease now; asking again extends it."""
         ...
 
     # --- the rest ----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from schemas.reasons import Reason
 from schemas.states import State
 
 _COLUMNS = """j.seq, j.id, j.tenant, j.state, j.model, j.version, j.priority, j.generation, j.failures, j.submitted_at,
-    j.started_at, j.finished_at, j.deadline_at, j.reason, j.error, j.metadata, j.origin"""
+    j.started_at, j.finished_at, j.deadline_at, j.result_ref, j.reason, j.error, j.metadata, j.origin"""
 
 _ID: Fields = (("id", "text"),)
 
@@ -127,6 +127,7 @@ def _view(row: Any) -> JobView:
         timings=Timings(row.submitted_at, row.started_at, row.finished_at),
         deadline_at=row.deadline_at,
         result=row.result,
+        result_ref=row.result_ref,
         reason=None if row.reason is None else Reason(row.reason),
         error=row.error,
         metadata=row.metadata,

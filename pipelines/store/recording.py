@@ -25,6 +25,7 @@ _FIELDS: Fields = (
     ("starts", "int"),
     ("answered", "int"),
     ("delay", "float"),
+    ("result_ref", "text"),
 )
 
 # `answered` counts the claims that came to a verdict: a judged one settles its whole row of claims (:answered = fence),
@@ -33,6 +34,7 @@ _RECORD = """
 UPDATE jobs SET
     state = v.state,
     result = v.result,
+    result_ref = v.result_ref,
     reason = CASE WHEN v.state = 'failed' THEN v.reason END,
     error = CASE WHEN v.state = 'failed' THEN v.error END,
     failures = failures + v.charged,
@@ -72,6 +74,7 @@ class Change(Struct, frozen=True, gc=False):
     charged: int = 0
     delay: float = 0.0
     result: bytes | None = None
+    result_ref: str | None = None
     reason: str | None = None
     error: str | None = None
 
@@ -79,8 +82,10 @@ class Change(Struct, frozen=True, gc=False):
 def change(claim: Claim, verdict: Verdict) -> Change:
     """The state table of a verdict (design.md, `record`)."""
     match verdict:
-        case Done(result):
+        case Done(result, None):
             return Change(State.SUCCEEDED, 0, True, result=result)
+        case Done(_, ref):
+            return Change(State.SUCCEEDED, 0, True, result_ref=ref)
         case Dead(reason, error, charged):
             return Change(
                 State.FAILED, starts=claim.starts, judged=True, charged=int(charged), reason=reason, error=clean(error)
@@ -141,4 +146,5 @@ def _row(claim: Claim, made: Change) -> tuple[Any, ...]:
         made.starts,
         claim.fence if made.judged else -1,
         made.delay,
+        made.result_ref,
     )

@@ -64,7 +64,7 @@ class Sending:
             ).all()
             if picked:
                 self.db.run(connection, _HOLD, _HOLD_FIELDS, rows=pack([(row.seq,) for row in picked]), hold=hold)
-            return [Message(row.id, row.generation, bytes(row.inputs), row.model) for row in picked]
+            return [Message(row.id, row.generation, bytes(row.inputs) or None, row.model) for row in picked]
 
         return self.db.write(work)
 

@@ -5,13 +5,14 @@ from pipelines.store.database import Database
 from pipelines.store.dead_lettering import DeadLettering
 from pipelines.store.reading import Reading
 from pipelines.store.recording import Recording
+from pipelines.store.referring import Referring
 from pipelines.store.sending import Sending
 from pipelines.store.straying import Straying
 from pipelines.store.submitting import Submitting
 from pipelines.store.sweeping import Sweeping, new_holder
 
 
-class SqlStore(Submitting, Claiming, Recording, Reading, Sweeping, Sending, DeadLettering, Straying):
+class SqlStore(Submitting, Claiming, Recording, Reading, Sweeping, Sending, DeadLettering, Straying, Referring):
     """All of `pipelines.store.port.Store`, on SQLite or PostgreSQL. One instance serves all threads of a process."""
 
     def __init__(self, db: Database, broker: bool = False) -> None:

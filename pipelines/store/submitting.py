@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
-from schemas.jobs import Accepted, IdConflict, KeyConflict, Submission, SubmitOutcome
+from schemas.jobs import Accepted, IdConflict, KeyConflict, RefConflict, Submission, SubmitOutcome
 from schemas.states import State
 
 _COLUMNS = (
     "id", "tenant", "model", "version", "priority", "inputs", "digest", "size",
-    "idempotency_key", "webhook", "metadata", "traceparent", "origin",
+    "idempotency_key", "webhook", "metadata", "traceparent", "origin", "inputs_ref",
 )  # fmt: skip
 
 _TIMES = """
@@ -45,15 +45,16 @@ ORDER BY v.place
 ON CONFLICT DO NOTHING
 """
 
-_FIND_FIELDS: Fields = (("id", "text"), ("tenant", "text"), ("idempotency_key", "text"))
+_FIND_FIELDS: Fields = (("id", "text"), ("tenant", "text"), ("idempotency_key", "text"), ("ref", "text"))
 
-_FIND = """
-SELECT j.id, j.tenant, j.idempotency_key, j.state, j.model, j.version, j.digest
-FROM {rows} JOIN jobs j ON j.id = v.id AND j.tenant = v.tenant
+_FOUND = "SELECT j.id, j.tenant, j.idempotency_key, j.state, j.model, j.version, j.digest, j.inputs_ref"
+_FIND = f"""
+{_FOUND} FROM {{rows}} JOIN jobs j ON j.id = v.id AND j.tenant = v.tenant
 UNION
-SELECT j.id, j.tenant, j.idempotency_key, j.state, j.model, j.version, j.digest
-FROM {rows} JOIN jobs j ON j.tenant = v.tenant AND j.idempotency_key = v.idempotency_key
+{_FOUND} FROM {{rows}} JOIN jobs j ON j.tenant = v.tenant AND j.idempotency_key = v.idempotency_key
 WHERE v.idempotency_key IS NOT NULL
+UNION
+{_FOUND} FROM {{rows}} JOIN jobs j ON j.inputs_ref = v.ref WHERE v.ref IS NOT NULL
 """
 
 
@@ -87,12 +88,13 @@ class Submitting:
         return int(result.rowcount)
 
     def _look_up(self, connection: Connection, submissions: Sequence[Submission]) -> list[SubmitOutcome]:
-        rows = pack([(s.id, s.tenant, s.idempotency_key) for s in submissions])
+        rows = pack([(s.id, s.tenant, s.idempotency_key, s.inputs_ref) for s in submissions])
         found = self.db.run(connection, _FIND, _FIND_FIELDS, rows=rows).all()
         by_id = {(row.tenant, row.id): row for row in found}
         by_key = {(row.tenant, row.idempotency_key): row for row in found if row.idempotency_key is not None}
+        by_ref = {row.inputs_ref: row for row in found if row.inputs_ref is not None}
         seen: set[tuple[str, str]] = set()
-        return [_outcome(submission, by_id, by_key, seen) for submission in submissions]
+        return [_outcome(submission, by_id, by_key, by_ref, seen) for submission in submissions]
 
 
 def _row(submission: Submission, broker: bool) -> dict[str, Any]:
@@ -104,12 +106,13 @@ def _row(submission: Submission, broker: bool) -> dict[str, Any]:
         "priority": submission.priority,
         "inputs": submission.inputs,
         "digest": submission.digest,
-        "size": len(submission.inputs),
+        "size": submission.size,
         "idempotency_key": submission.idempotency_key,
         "webhook": submission.webhook,
         "metadata": submission.metadata,
         "traceparent": submission.traceparent,
         "origin": submission.origin,
+        "inputs_ref": submission.inputs_ref,
         "expires_in": submission.expires_in,
         "broker": int(broker),
     }
@@ -119,13 +122,17 @@ def _outcome(
     submission: Submission,
     by_id: dict[tuple[str, str], Any],
     by_key: dict[tuple[str, str], Any],
+    by_ref: dict[str, Any],
     seen: set[tuple[str, str]],
 ) -> SubmitOutcome:
     """Whose row it is now. A repeated transaction (its commit's outcome was unknown) finds its own row: still ours."""
     key = submission.idempotency_key
     row = by_key.get((submission.tenant, key)) if key is not None else None
     if row is None:
-        row = by_id[submission.tenant, submission.id]
+        row = by_id.get((submission.tenant, submission.id))
+    if row is None and submission.inputs_ref in by_ref:
+        return RefConflict(id=by_ref[submission.inputs_ref].id)
+    assert row is not None, "neither inserted nor in the way of it"
     if bytes(row.digest) != submission.digest:
         return IdConflict(id=row.id) if key is None or row.idempotency_key != key else KeyConflict(id=row.id)
     created = row.id == submission.id and (submission.tenant, row.id) not in seen

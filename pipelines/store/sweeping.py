@@ -25,7 +25,7 @@ RETURNING jobs.id
 """
 
 _OLD = """
-SELECT seq, id, tenant FROM jobs
+SELECT seq, id, tenant, inputs_ref, result_ref FROM jobs
 WHERE state IN ('succeeded', 'failed', 'canceled', 'expired') AND finished_at IS NOT NULL AND finished_at <= {now} - :retention
 LIMIT :chunk {skip_locked}
 """
@@ -38,6 +38,8 @@ _BURY = (
     "DELETE FROM replays WHERE seq IN (SELECT v.seq FROM {rows})",
     "DELETE FROM jobs WHERE seq IN (SELECT v.seq FROM {rows})",
 )
+
+_KEPT = "SELECT inputs_before_ref AS ref FROM replays WHERE inputs_before_ref IS NOT NULL AND seq IN (SELECT v.seq FROM {rows})"
 
 _FORGET = "DELETE FROM tombstones WHERE purged_at <= {now} - :tombstones"
 _FORGET_STRAYS = "DELETE FROM strays WHERE seen_at <= {now} - :retention"
@@ -63,9 +65,9 @@ class Sweeping:
         if not self.take_lease("sweep", _LEASE_S):
             return None
         expired = self.db.write(lambda connection: self._expire(connection))
-        purged = self.db.write(lambda connection: self._purge(connection, retention))
+        purged, refs = self.db.write(lambda connection: self._purge(connection, retention))
         forgotten = self.db.write(lambda connection: self.db.run(connection, _FORGET, tombstones=tombstones).rowcount)
-        return Swept(expired=expired, purged=purged, forgotten=forgotten)
+        return Swept(expired=expired, purged=purged, forgotten=forgotten, refs=refs)
 
     def take_lease(self, name: str, lease: float) -> bool:
         """Whether this process holds the named lease now; asking again extends it."""
@@ -91,20 +93,24 @@ class Sweeping:
     def _expire(self, connection: Connection) -> list[str]:
         return [row.id for row in self.db.run(connection, _EXPIRE, chunk=CHUNK)]
 
-    def _purge(self, connection: Connection, retention: float) -> int:
+    def _purge(self, connection: Connection, retention: float) -> tuple[int, list[str]]:
         old = self.db.run(connection, _OLD, retention=retention, chunk=CHUNK).all()
-        bury(self.db, connection, [(row.seq, row.id, row.tenant) for row in old])
+        refs = bury(self.db, connection, old)
         self.db.run(connection, _FORGET_STRAYS, retention=retention)
-        return len(old)
+        return len(old), refs
 
 
-def bury(db: Database, connection: Connection, rows: Collection[tuple[Any, ...]]) -> None:
-    """Delete these jobs with their histories; a tombstone of each stays, for 410 and against late messages."""
+def bury(db: Database, connection: Connection, rows: Collection[Any]) -> list[str]:
+    """Delete these jobs with their histories; a tombstone of each stays, for 410 and against late messages. Their payloads,
+    which may be removed once this is committed."""
     if not rows:
-        return
-    packed = pack(sorted(rows))
+        return []
+    packed = pack(sorted((row.seq, row.id, row.tenant) for row in rows))
+    refs = [ref for row in rows for ref in (row.inputs_ref, row.result_ref) if ref is not None]
+    refs += [row.ref for row in db.run(connection, _KEPT, _BURY_FIELDS, rows=packed)]
     for template in _BURY:
         db.run(connection, template, _BURY_FIELDS, rows=packed)
+    return refs
 
 
 def new_holder() -> str:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from pipelines.ports import Message
 from pipelines.store.memory import MemoryStore
 from pipelines.store.opening import open_store
-from pipelines.store.port import Store
+from pipelines.store.port import Discarded, Store
 from schemas.dead_letters import DeadLetterFilter, Replay
 from schemas.jobs import Accepted, Claim, IdConflict, JobFilter, JobView, KeyConflict, Purged, Submission
 from schemas.reasons import Reason
@@ -686,11 +686,11 @@ class TestDeadLetters:
     def test_discard_leaves_a_tombstone(self, subject: Subject) -> None:
         failed, alive = subject.submit(2)
         subject.fail(failed)
-        assert subject.store.discard("other", [failed]) == []
-        assert subject.store.discard("default", [failed, alive, "unknown"]) == [failed]
+        assert subject.store.discard("other", [failed]) == Discarded([], [])
+        assert subject.store.discard("default", [failed, alive, "unknown"]) == Discarded([failed], [])
         assert subject.store.read(None, [failed])[failed] == Purged(failed)
         assert subject.state(alive) is State.RUNNING
-        assert subject.store.discard(None, []) == []
+        assert subject.store.discard(None, []) == Discarded([], [])
 
 
 class TestUnhold:

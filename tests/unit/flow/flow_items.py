@@ -48,7 +48,8 @@ def claim(seq: int = 1, **changes: Any) -> Claim:
         "seq": seq, "id": f"job-{seq}", "tenant": "default", "model": "m", "version": "1", "inputs": b"{}",
         "generation": 0, "fence": 1, "starts": 0, "failures": 0, "lost": 0,
     }  # fmt: skip
-    return Claim(**(given | changes))
+    given |= changes
+    return Claim(**({"size": len(given["inputs"])} | given))
 
 
 def item(

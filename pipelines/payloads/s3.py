@@ -1,0 +1,147 @@
+"""Payloads in a bucket of S3, or of what speaks its protocol."""
+
+import base64
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+
+from pipelines.payloads import keys
+from pipelines.payloads.port import Found, PayloadMissing, PayloadsAway, Presigned, checked, of_size
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+MOST_AT_ONCE = 1000
+"""Keys of one DeleteObjects or ListObjectsV2."""
+CONNECT_S = 2.0
+READ_S = 8.0
+ATTEMPTS = 3
+"""In all, with the SDK's backoff in between: half a minute at the most, while heartbeats keep the leases."""
+CONNECTIONS = 32
+_NOT_THERE = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+class S3Address(Struct, frozen=True):
+    bucket: str
+    prefix: str = ""
+    """Without a slash at its ends."""
+    endpoint: str | None = None
+    """Of a service that is not AWS."""
+    region: str | None = None
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
+
+
+def connect(at: S3Address) -> "S3Client":
+    """Credentials come as the SDK finds them: variables, profile, or the role of the machine. Raises PayloadsAway."""
+    import boto3
+    from botocore.config import Config
+
+    # Checksums of the SDK's own choosing are unknown to many that speak S3's protocol, and digests are in our keys.
+    config = Config(
+        connect_timeout=CONNECT_S, read_timeout=READ_S, max_pool_connections=CONNECTIONS, signature_version="s3v4",
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        request_checksum_calculation="when_required", response_checksum_validation="when_required",
+        s3=None if at.endpoint is None else {"addressing_style": "path"},
+    )  # fmt: skip
+    try:
+        client: S3Client = boto3.session.Session().client(
+            "s3", endpoint_url=at.endpoint, region_name=at.region, config=config
+        )
+    except (BotoCoreError, ValueError) as fault:
+        raise PayloadsAway(f"payloads {at}: {_one_line(fault)}") from fault
+    return client
+
+
+class S3Payloads:
+    """See `pipelines.payloads.port`: Payloads, Shelf and Uploads."""
+
+    def __init__(self, client: "S3Client", at: S3Address, store: str, now: Callable[[], float] = time.time) -> None:
+        """`store`: whose payloads these are. `now`: epoch seconds."""
+        self._client = client
+        self._bucket = at.bucket
+        self._below = f"{at.prefix}/{store}/" if at.prefix else f"{store}/"
+        self._now = now
+        self.place = str(at)
+
+    def put(self, key: str, data: bytes) -> None:
+        with self._told(key):
+            self._client.put_object(Bucket=self._bucket, Key=self._name(key), Body=data)
+
+    def get(self, key: str, size: int | None = None) -> bytes:
+        with self._told(key):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._name(key))
+            with contextlib.closing(answer["Body"]) as body:
+                of_size(key, size, answer["ContentLength"], self.place)
+                data = body.read()
+        return checked(key, keys.digest_of(key), data, hashlib.sha256(data).hexdigest(), self.place)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), MOST_AT_ONCE):
+            self._remove(keys[start : start + MOST_AT_ONCE])
+
+    def older(self, age: float) -> Iterator[list[str]]:
+        before = self._now() - age
+        with self._told("of all"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._below)
+            for page in pages:
+                listed = page.get("Contents", ())
+                yield [each["Key"][len(self._below) :] for each in listed if each["LastModified"].timestamp() <= before]
+
+    def found(self, key: str) -> Found | None:
+        try:
+            with self._told(key):
+                head = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+        except PayloadMissing:
+            return None
+        return Found(head["ContentLength"], max(0.0, self._now() - head["LastModified"].timestamp()))
+
+    def presign(self, key: str, size: int | None, seconds: float) -> Presigned | None:
+        # If-None-Match: an upload is written once, and stays what the job was submitted with.
+        given: dict[str, Any] = {"Bucket": self._bucket, "Key": self._name(key), "IfNoneMatch": "*"}
+        headers = {"If-None-Match": "*"}
+        if size is not None:
+            given["ContentLength"] = size
+            headers["Content-Length"] = str(size)
+        digest = keys.digest_of(key)
+        if digest is not None:
+            given["ChecksumSHA256"] = headers["x-amz-checksum-sha256"] = base64.b64encode(
+                bytes.fromhex(digest)
+            ).decode()
+        with self._told(key):
+            url = self._client.generate_presigned_url("put_object", Params=given, ExpiresIn=int(seconds))
+        return Presigned(url, headers)
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        named = [{"Key": self._name(key)} for key in keys]
+        with self._told(f"{keys[0]} and {len(keys) - 1} more"):
+            answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True})  # type: ignore[typeddict-item]  # the stub wants its own TypedDict
+        if faults := answer.get("Errors"):
+            first = faults[0]
+            raise PayloadsAway(
+                f"payloads {self.place}: {len(faults)} not removed: {first.get('Code')}: {first.get('Message')}"
+            )
+
+    def _name(self, key: str) -> str:
+        return self._below + keys.check(key)
+
+    @contextlib.contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as fault:
+            if fault.response.get("Error", {}).get("Code") in _NOT_THERE:
+                raise PayloadMissing(f"payload {key}: not in {self.place}") from None
+            raise PayloadsAway(f"payload {key}: {self.place}: {_one_line(fault)}") from fault
+        except (BotoCoreError, OSError) as fault:
+            raise PayloadsAway(f"payload {key}: {self.place}: {_one_line(fault)}") from fault
+
+
+def _one_line(fault: BaseException) -> str:
+    return " ".join(str(fault).split()) or type(fault).__name__
