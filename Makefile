@@ -51,7 +51,7 @@ bench-stream: $(VENV)/.bench-stamp ## Figures of the stream lane beside a loop b
 	$(BIN)/python -m loadtest.bench_stream
 
 .PHONY: services
-services: $(VENV)/.test-stamp ## Run a PostgreSQL and a Kafka until Ctrl-C and print their addresses
+services: $(VENV)/.test-stamp ## Run a PostgreSQL, a Redis and a Kafka until Ctrl-C and print their addresses
 	$(BIN)/python -m tests.services
 
 .PHONY: fmt

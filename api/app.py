@@ -26,6 +26,7 @@ from api.ids import Ids
 from api.keys import Keys
 from api.metrics import Metrics
 from api.polling import Polling
+from api.rates import Rates
 from api.reader import Reader, reader
 from api.scribe import Scribe, scribe
 from api.sending import Sender
@@ -50,6 +51,7 @@ class Engine:
     waiting: Waiting
     sender: Sender | None
     calls: Calls
+    rates: Rates
     workers: ThreadPoolExecutor
     claim_check: ClaimCheck
     uploading: Uploading
@@ -57,6 +59,7 @@ class Engine:
     def start(self) -> None:
         self.scribe.start()
         self.reader.start()
+        self.rates.start()
         self.waiting.start()
         if self.sender is not None:
             self.sender.start()
@@ -66,6 +69,7 @@ class Engine:
         self.waiting.stop()
         await self.scribe.stop()
         await self.reader.stop()
+        await self.rates.stop()
         if self.sender is not None:
             self.sender.stop()
         self.calls.stop()
@@ -102,7 +106,7 @@ def build(deps: Deps) -> Front:
 
 def _engine(deps: Deps, metrics: Metrics) -> Engine:
     sender = None if deps.outlet is None else Sender(deps.outlet, deps.store, time.monotonic)
-    reads = reader(deps.store, deps.limits)
+    reads = reader(deps.store, deps.limits, deps.kept, metrics)
     commits = Commits(time.monotonic, metrics.committed)
     return Engine(
         scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
@@ -111,6 +115,7 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         waiting=Waiting(reads, deps.notices, deps.limits.polls),
         sender=sender,
         calls=Calls(deps.limits.answer_within),
+        rates=Rates(deps.limits.rate, deps.shared_rates, time.monotonic),
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
         claim_check=ClaimCheck(deps.large, deps.limits),
         uploading=Uploading(deps.large, deps.limits, deps.clock, deps.random_bits),
@@ -122,8 +127,8 @@ def _handlers(deps: Deps, engine: Engine, metrics: Metrics) -> tuple[Submitting,
     backlog = Backlog(deps.store, engine.calls, deps.limits.queued, time.monotonic)
     polling = Polling(engine.reader, engine.waiting, engine.claim_check, deps.limits)
     submitting = Submitting(
-        admission, engine.scribe, polling, backlog, engine.claim_check, metrics, deps.limits, engine.workers
-    )
+        admission, engine.scribe, polling, backlog, engine.rates, engine.claim_check, metrics, deps.limits, engine.workers,
+    )  # fmt: skip
     return submitting, polling
 
 
@@ -169,4 +174,4 @@ def _checks(deps: Deps, engine: Engine) -> tuple[list[health.Fault], list[health
     def models() -> str | None:
         return "; ".join(str(mistake) for mistake in deps.catalog.mistakes[:10]) or None
 
-    return [engine.commits.trouble, models], [broker, backlog, payloads]
+    return [engine.commits.trouble, models], [broker, backlog, payloads, *deps.degrading]

@@ -2,8 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -11,8 +12,13 @@ from pipelines.catalog import Catalog
 from pipelines.payloads.deposits import Deposits
 from pipelines.payloads.port import Receiving, Uploads
 from pipelines.ports import Outlet
+from pipelines.rate import Rate
 from pipelines.store.notices import Notices
 from pipelines.store.port import Store
+
+if TYPE_CHECKING:
+    from api.rates import Shared
+    from api.reader import Kept
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Limits:
     """Long polls held by this process; those beyond are answered at once."""
     queued: int | None = None
     """Rows queued or running in the store (429); None: no limit."""
+    rate: Rate | None = None
+    """Jobs that each tenant may submit in a time (429); None: no limit."""
     answer_within: float = 1.6
     """Seconds until a request that waits for the store is answered 503."""
     inline_bytes: int = 64 << 10
@@ -72,5 +80,11 @@ class Deps:
     """Forebay's version, for the OpenAPI document."""
     clock: Callable[[], float] = time.time
     random_bits: Callable[[int], int] = secrets.randbits
+    kept: "Kept | None" = None
+    """Results kept in Redis."""
+    shared_rates: "Shared | None" = None
+    """Buckets of the rate limit that all replicas share."""
+    degrading: Sequence[Callable[[], str | None]] = ()
+    """One line each while something is wrong that stops nothing."""
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """A registry of the API's own."""

@@ -1,6 +1,7 @@
 """What the API counts, for GET /metrics."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -26,6 +27,13 @@ class Metrics:
             "forebay_api_commit_rows", "Submissions in one group commit", buckets=_ROWS, registry=registry
         )
         self._waiting = Gauge("forebay_api_waiting", "Submissions waiting for their commit", registry=registry)
+        self._reads = Counter(
+            "forebay_api_store_reads",
+            "Reads of results from the store, one for all asked for together",
+            registry=registry,
+        )
+        results = Counter("forebay_api_results_read", "Results looked up, by where", ["source"], registry=registry)
+        self._results = {source: results.labels(source) for source in ("redis", "store")}
         self._polls = Gauge("forebay_api_long_polls", "Long polls held", registry=registry)
         # `labels()` costs more than the count itself.
         self._answer_children: dict[tuple[str, int], Counter] = {}
@@ -47,6 +55,11 @@ class Metrics:
     def committed(self, rows: int, seconds: float) -> None:
         self._commit_rows.observe(rows)
         self._commit_seconds.observe(seconds)
+
+    def read(self, source: Literal["redis", "store"], results: int, reads: int = 0) -> None:
+        self._results[source].inc(results)
+        if reads:
+            self._reads.inc(reads)
 
     def watch(self, waiting: Callable[[], float], polls: Callable[[], float]) -> None:
         self._waiting.set_function(waiting)

@@ -28,6 +28,7 @@ TITLES = {
     "key-conflict": "The idempotency key belongs to another request",
     "not-available": "Not available yet",
     "overloaded": "Too much is waiting",
+    "rate-limited": "Too many jobs in this time",
     "store-away": "The store cannot be reached",
     "payloads-away": "Where large payloads are kept cannot be reached",
     "payload-missing": "The result's payload is gone",

@@ -20,6 +20,7 @@ from api.metrics import Metrics
 from api.polling import Polling
 from api.preferences import applied, idempotency_key, preferred_wait
 from api.problems import Header, Problem, ProblemBody, bad_request, invalid_body, overloaded, store_away
+from api.rates import Rates
 from api.scribe import Scribe
 from api.waiting import ended
 from pipelines.store.port import StoreAway
@@ -37,6 +38,7 @@ class Submitting:
         scribe: Scribe,
         polling: Polling,
         backlog: Backlog,
+        rates: Rates,
         claim_check: ClaimCheck,
         metrics: Metrics,
         limits: Limits,
@@ -47,6 +49,7 @@ class Submitting:
         self._polling = polling
         self._backlog = backlog
         self._claim_check = claim_check
+        self._rates = rates
         self._metrics = metrics
         self._limits = limits
         self._workers = workers
@@ -59,6 +62,7 @@ class Submitting:
         self._backlog.check()
         body = await read_body(headers, receive, self._limits.body)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
+        await self._rates.take(tenant, 1)
         submission = await self._decode(body, lambda: self._admission.one(body, tenant, key, trace))
         if self._claim_check.needs(submission):
             submission = await self._claim_check.check_in(submission)
@@ -76,6 +80,8 @@ class Submitting:
         body = await read_body(headers, receive, self._limits.body)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         entries = await self._decode(body, lambda: self._entries(body, tenant, trace))
+        if fit := sum(isinstance(entry, Submission) for entry in entries):
+            await self._rates.take(tenant, fit)
         entries = await self._claim_check.check_in_all(entries)
         good = [entry for entry in entries if isinstance(entry, Submission)]
         outcomes = iter(await self._commit(good) if good else [])

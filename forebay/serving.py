@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from forebay import wiring
 from forebay.listening import CannotServe, in_the_way
-from forebay.probes import Unready, serve_probes
+from forebay.probes import Degraded, Unready, serve_probes
 from forebay.settings import Settings
 from forebay.signals import run_until_signal
 from workers.supervisor import EXIT_STUCK
@@ -23,7 +23,7 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
     serving = wiring.worker_of(settings)
     where = f"pool {settings.pool}: {', '.join(serving.fleet.models) or 'no models'}"
     if settings.metrics_port is not None:
-        port = serve_metrics(settings, serving.registry, serving.unready)
+        port = serve_metrics(settings, serving.registry, serving.unready, serving.degraded)
         where += f"; metrics on http://{settings.host}:{port}/metrics"
     settle_process()
 
@@ -42,10 +42,10 @@ def serve_worker(settings: Settings, ready: Ready) -> int:
         serving.close()
 
 
-def serve_metrics(settings: Settings, registry: CollectorRegistry, unready: Unready) -> int:
+def serve_metrics(settings: Settings, registry: CollectorRegistry, unready: Unready, degraded: Degraded = tuple) -> int:
     """Metrics and probes; the port they are served on. Raises CannotServe."""
     try:
-        return serve_probes(settings.host, settings.metrics_port or 0, registry, unready)
+        return serve_probes(settings.host, settings.metrics_port or 0, registry, unready, degraded)
     except (OSError, UnicodeError) as fault:
         raise CannotServe(f"metrics on {in_the_way(settings.host, settings.metrics_port or 0, fault)}") from fault
 

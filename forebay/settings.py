@@ -19,6 +19,8 @@ from pydantic_settings import (
 
 from forebay import durations, payloads_address
 from forebay.queue_address import KafkaAddress
+from pipelines.rate import Rate
+from pipelines.redis.address import RedisAddress
 from schemas.envelope import INLINE_BYTES, MOST_INLINE_BYTES
 from schemas.jobs import DEFAULT_TENANT, TENANT
 
@@ -30,7 +32,7 @@ _UNDERSCORED = {"log.level": "log_level"}
 _SECRET = re.compile(r"password|secret|token|credential|key\.pem|jaas")
 DURATIONS = frozenset({"retention", "lease", "grace"})
 """Settings in seconds, for whoever shows them to people."""
-_UNTOLD = frozenset({"store", "queue", "keys", "kafka", "payloads"})
+_UNTOLD = frozenset({"store", "queue", "redis", "keys", "kafka", "payloads"})
 """Settings whose values may hold a secret, and so stand in no message."""
 _NESTED = PREFIX + "KEYS__"
 """Before a tenant: the only table whose rows are variables so; those of [kafka] have a prefix of their own."""
@@ -85,6 +87,13 @@ class Settings(BaseSettings):
     )
     queue: str = Field(
         "store", description="what wakes workers; `store`: the job table itself, or kafka://host:port,…/topic"
+    )
+    redis: SecretStr | None = Field(
+        None,
+        description="redis://host:port/db or rediss://…: notices, results read again, shared rate limits; empty: none",
+    )
+    rate_limit: str | None = Field(
+        None, description="jobs that each tenant may submit, such as 100/s, 6000/m or 100/s:300 with a burst; then 429"
     )
     models: Path = Field(Path("models"), description="model repository, a folder")
     pool: str = Field("default", description="the pool whose models `forebay worker` serves")
@@ -171,6 +180,22 @@ class Settings(BaseSettings):
             payloads_address.parse(payloads)
         return payloads
 
+    @field_validator("redis")
+    @classmethod
+    def _redis_is_a_url(cls, redis: SecretStr | None) -> SecretStr | None:
+        if redis is None or not redis.get_secret_value():
+            return None
+        RedisAddress.parse(redis.get_secret_value())
+        return redis
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate_can_be_read(cls, written: str | None) -> str | None:
+        if not written:
+            return None
+        Rate.parse(written)
+        return written
+
     @field_validator("keys")
     @classmethod
     def _tenants_are_names(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
@@ -202,6 +227,15 @@ class Settings(BaseSettings):
             return self.store.get_secret_value()
         path = str(self.home.absolute() / "forebay.db")
         return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
+
+    @property
+    def redis_address(self) -> RedisAddress | None:
+        return None if self.redis is None else RedisAddress.parse(self.redis.get_secret_value())
+
+    @property
+    def rate(self) -> Rate | None:
+        """Of each tenant; None: no limit."""
+        return None if self.rate_limit is None else Rate.parse(self.rate_limit)
 
     @property
     def queue_topic(self) -> KafkaAddress | None:
@@ -249,6 +283,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     values = settings.model_dump(mode="json")
     values["store"] = _masked(settings.store_url)
     values["queue"] = _masked(settings.queue)
+    values["redis"] = None if settings.redis is None else _masked(settings.redis.get_secret_value())
     values["keys"] = dict.fromkeys(settings.keys, "********")
     values["kafka"] = {name: "********" if _SECRET.search(name) else value for name, value in settings.kafka.items()}
     return values

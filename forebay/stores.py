@@ -8,7 +8,9 @@ from pipelines.store.opening import Migrate, open_store, parse
 from pipelines.store.sql import SqlStore
 
 if TYPE_CHECKING:
+    from forebay.redis_parts import RedisParts
     from pipelines.catalog import Catalog
+    from pipelines.redis.notices import RedisNotices
     from pipelines.store.notices_postgres import PostgresNotices
 
 
@@ -33,7 +35,15 @@ def store_of(settings: Settings, *, patience: float | None = None) -> SqlStore:
     return open_store(settings.store_url, broker=settings.queue != "store", migrate=migrate, patience=within)
 
 
-def notices_of(settings: Settings) -> "LocalNotices | PostgresNotices":
+def notices_of(
+    settings: Settings, redis: "RedisParts | None" = None
+) -> "LocalNotices | PostgresNotices | RedisNotices":
+    """Through Redis where there is one, with the store's own way behind it."""
+    own = _stores_notices(settings)
+    return own if redis is None else redis.notices(own)
+
+
+def _stores_notices(settings: Settings) -> "LocalNotices | PostgresNotices":
     url = parse(settings.store_url)
     if url.get_backend_name() == "sqlite":
         return LocalNotices(settings.home / "wake")

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from forebay import version
 from forebay.payloads import payloads_of
+from forebay.redis_parts import RedisParts, parts_of
 from forebay.settings import BadSettings, Settings
 from forebay.stores import notices_of, open_catalog, store_of
 from pipelines.admission import Admission
@@ -66,6 +67,8 @@ class Serving(Struct, frozen=True):
     fleet: LoadedFleet
     unready: Callable[[], list[str]]
     """What is away right now, a line each."""
+    degraded: Callable[[], list[str]]
+    """The same of what stops nothing."""
     close: Callable[[], None]
 
 
@@ -77,7 +80,8 @@ def api_of(settings: Settings) -> Api:
     with ExitStack() as stack:
         store = store_of(settings, patience=API_PATIENCE_S)
         stack.callback(store.close)
-        notices = notices_of(settings)
+        redis = _redis(settings, stack)
+        notices = notices_of(settings, redis)
         stack.callback(notices.close)
         outlet = _api_outlet(settings, catalog, stack)
         kept = _kept(settings, store)
@@ -87,9 +91,12 @@ def api_of(settings: Settings) -> Api:
             notices=notices,
             outlet=outlet,
             keys=settings.tenants,
-            limits=Limits(body=settings.max_body, queued=settings.max_queued),
+            limits=Limits(body=settings.max_body, queued=settings.max_queued, rate=settings.rate),
             release=version(),
             large=_large(settings, kept),
+            kept=None if redis is None else redis.results(settings, stack),
+            shared_rates=None if redis is None else redis.buckets(settings, stack),
+            degrading=[] if redis is None else [lambda: redis.health.fault],
         )
         app = api.app.build(deps)
         janitor = None if kept is None else kept.janitor
@@ -108,7 +115,8 @@ def worker_of(settings: Settings) -> Serving:
     with ExitStack() as stack:
         store = store_of(settings)
         stack.callback(store.close)
-        notices = notices_of(settings)
+        redis = _redis(settings, stack)
+        notices = notices_of(settings, redis)
         stack.callback(notices.close)
         registry = CollectorRegistry()
         observer = PrometheusObserver(registry, log.warning, time.time)
@@ -136,7 +144,19 @@ def worker_of(settings: Settings) -> Serving:
             lines = (worker.sweeper.away, queue and queue.away, payloads and payloads.away)
             return [line for line in lines if line]
 
-        return Serving(supervisor, registry, fleet, unready, stack.pop_all().close)
+        def degraded() -> list[str]:
+            return [redis.health.fault] if redis is not None and redis.health.fault else []
+
+        return Serving(supervisor, registry, fleet, unready, degraded, stack.pop_all().close)
+
+
+def _redis(settings: Settings, stack: ExitStack) -> RedisParts | None:
+    """With its pulse running. Redis may be away: nothing waits for it."""
+    redis = parts_of(settings)
+    if redis is not None:
+        stack.callback(redis.close)
+        redis.health.start()
+    return redis
 
 
 def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> Outlet | None:

@@ -8,12 +8,14 @@ import hypothesis
 import pytest
 
 from tests.services import kafka as kafka_server
+from tests.services import redis as redis_server
 from tests.services.broker import Broker
 from tests.services.databases import Databases
 from tests.services.installations import NoPostgres
 from tests.services.kafka_jars import NoKafka
 from tests.services.mock_kafka import mock_broker
 from tests.services.postgres import Postgres
+from tests.services.redis import NoRedis, RunningRedis
 from tests.services.require import in_ci, require
 
 hypothesis.settings.register_profile("dev", deadline=None)
@@ -57,6 +59,24 @@ def plain_kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
     except pytest.skip.Exception:
         with mock_broker() as mock:
             yield mock
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RunningRedis]:
+    """A running Redis for the whole session: the one at FOREBAY_TEST_REDIS (a URL), else one of our own. A test that kills,
+    empties or fills it starts one of its own: `with Redis.start() as redis`."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(redis_server.running())
+        except NoRedis as missing:
+            require(str(missing))
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis: RunningRedis) -> str:
+    """For FOREBAY_REDIS, under a prefix of its own."""
+    return redis.fresh_url()
 
 
 @pytest.fixture

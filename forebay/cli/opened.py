@@ -1,7 +1,7 @@
 """Opening what a command works on, and closing it again. Imported late: databases are slow to import."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,9 @@ def deposits(settings: "Settings", store: "SqlStore") -> "Deposits | None":
 def notices(settings: "Settings") -> Iterator["Notices"]:
     """To wake who waits."""
     from forebay import stores
+    from forebay.redis_parts import parts_of
 
-    with closing(stores.notices_of(settings)) as opened:
-        yield opened
+    with ExitStack() as stack:
+        if (redis := parts_of(settings)) is not None:
+            stack.callback(redis.close)
+        yield stack.enter_context(closing(stores.notices_of(settings, redis)))

@@ -26,10 +26,13 @@ def test_metrics_health_and_readiness() -> None:
     assert asked(port, "/metrics") == asked(port, "/")
     assert "forebay_up 1.0" in asked(port, "/metrics")[1]
     assert asked(port, "/healthz") == (200, '{"status":"ok"}')
-    assert asked(port, "/readyz") == (200, '{"status":"ready","unready":[]}')
+    assert asked(port, "/readyz") == (200, '{"status":"ready","unready":[],"degraded":[]}')
     why.append("kafka: no broker answers")
     status, text = asked(port, "/readyz")
-    assert (status, json.loads(text)) == (503, {"status": "unready", "unready": ["kafka: no broker answers"]})
+    assert (status, json.loads(text)) == (
+        503,
+        {"status": "unready", "unready": ["kafka: no broker answers"], "degraded": []},
+    )
     assert asked(port, "/metrics/x")[0] == 404
     assert asked(port, "/healthz")[0] == 200, "alive all the same"
 

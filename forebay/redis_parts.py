@@ -1,0 +1,62 @@
+"""The wiring of Redis: what a process that was given FOREBAY_REDIS has of it."""
+
+import logging
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from forebay.settings import BadSettings, Settings
+from pipelines.redis.address import RedisAddress
+
+if TYPE_CHECKING:
+    from api.rates import Shared
+    from api.reader import Kept
+    from pipelines.redis.notices import ClosableNotices, RedisNotices
+
+log = logging.getLogger("forebay")
+
+
+class RedisParts:
+    """One per process. Nothing in it waits for Redis to be there."""
+
+    def __init__(self, at: RedisAddress) -> None:
+        """Raises BadSettings without Redis's client."""
+        try:
+            from pipelines.redis.health import Health
+        except ImportError as missing:
+            raise BadSettings(
+                "FOREBAY_REDIS: Redis's client is not installed: pip install 'forebay[redis]'"
+            ) from missing
+        self._at = at
+        self.health = Health(at, log.warning, time.monotonic)
+
+    def notices(self, otherwise: "ClosableNotices") -> "RedisNotices":
+        from pipelines.redis.notices import RedisNotices
+
+        return RedisNotices(self._at, self.health, otherwise)
+
+    def results(self, settings: Settings, stack: ExitStack) -> "Kept":
+        from pipelines.redis.results import RedisResults
+
+        results = RedisResults(self._at, self.health, settings.retention, time.time)
+        stack.callback(results.close)
+        return results
+
+    def buckets(self, settings: Settings, stack: ExitStack) -> "Shared | None":
+        """None without a rate limit."""
+        from pipelines.redis.buckets import RedisBuckets
+
+        if settings.rate is None:
+            return None
+        buckets = RedisBuckets(self._at, self.health, settings.rate)
+        stack.callback(buckets.close)
+        return buckets
+
+    def close(self) -> None:
+        self.health.close()
+
+
+def parts_of(settings: Settings) -> RedisParts | None:
+    """None without FOREBAY_REDIS."""
+    at = settings.redis_address
+    return None if at is None else RedisParts(at)

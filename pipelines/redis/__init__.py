@@ -1,0 +1,1 @@
+"""Redis beside the store: notices, results that are read again, shared counters. Never the truth: it may be away, or emptied."""
