@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from api.deps import Limits
 from api.grouping import Group
@@ -14,7 +14,16 @@ Named = tuple[str, str]
 """Tenant and job id."""
 Seen = JobView | Purged | None
 """None: no such job of this tenant."""
-Reader = Group[Named, Seen]
+
+
+class Wanted(NamedTuple):
+    tenant: str
+    id: str
+    kept: bool = True
+    """Whether it may be kept in Redis. Not what a notice told of just now: that would be asked for twice."""
+
+
+Reader = Group[Wanted, Seen]
 
 
 class Kept(Protocol):
@@ -30,22 +39,25 @@ class Kept(Protocol):
 
 
 def reader(store: Store, limits: Limits, kept: Kept | None, metrics: Metrics) -> Reader:
-    def read(wanted: list[Named]) -> list[Seen]:
-        known: dict[Named, JobView] = {} if kept is None else kept.get(wanted)
-        metrics.read("redis", len(known))
-        missing = [named for named in wanted if named not in known]
+    def read(wanted: list[Wanted]) -> list[Seen]:
+        names = [(one.tenant, one.id) for one in wanted]
+        known: dict[Named, JobView] = {}
+        if kept is not None and (likely := [name for name, one in zip(names, wanted, strict=True) if one.kept]):
+            known = kept.get(likely)
+            metrics.read("redis", len(known))
+        missing = [name for name in names if name not in known]
         found = read_store(missing) if missing else {}
-        return [known.get(named) or found.get(named) for named in wanted]
+        return [known.get(name) or found.get(name) for name in names]
 
-    def read_store(wanted: Sequence[Named]) -> dict[Named, Seen]:
+    def read_store(names: Sequence[Named]) -> dict[Named, Seen]:
         by_tenant: dict[str, set[str]] = defaultdict(set)
-        for tenant, id in wanted:
+        for tenant, id in names:
             by_tenant[tenant].add(id)
         found: dict[Named, Seen] = {}
         for tenant, ids in by_tenant.items():
             seen = store.read(tenant, list(ids))
             found |= {(tenant, id): one for id, one in seen.items()}
-        metrics.read("store", len(wanted), reads=len(by_tenant))
+        metrics.read("store", len(names), reads=len(by_tenant))
         if kept is not None:
             kept.keep([view for view in found.values() if isinstance(view, JobView)])
         return found

@@ -1,15 +1,20 @@
-"""Long polls: who waits for a job is woken by its notice, and by one poll a second for all together."""
+"""Long polls: who waits for a job is woken by its notice, and is looked up once a second, many together."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from api.grouping import Full
-from api.reader import Named, Reader, Seen
+from api.reader import Named, Reader, Seen, Wanted
 from pipelines.store.notices import Notices
 from schemas.jobs import JobView
 from schemas.states import TERMINAL
 
 _AT_ONCE = 256
+_STEPS = 16
+"""In every poll interval so many looks, each at those that are due: all at once would keep what notices ask for waiting."""
+_LEAST = 64
+"""One look is at so many, if they are due, however few wait."""
 
 
 class Waiter:
@@ -33,6 +38,8 @@ class Waiting:
         self._most = most
         self._poll = poll
         self._waiters: dict[str, list[Waiter]] = {}
+        self._due: deque[tuple[float, Waiter]] = deque()
+        """When to look for each, the soonest first; also those that are woken by now."""
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self.count = 0
@@ -55,9 +62,10 @@ class Waiting:
             waiter.future.set_result(None)
             return waiter
         self._waiters.setdefault(id, []).append(waiter)
+        self._due.append((self._loop.time() + self._poll, waiter))
         self.count += 1
         if self._timer is None:
-            self._timer = self._loop.call_later(self._poll, self._tick)
+            self._timer = self._loop.call_later(self._poll / _STEPS, self._tick)
         return waiter
 
     def forget(self, waiter: Waiter) -> None:
@@ -78,9 +86,22 @@ class Waiting:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._waiters:
-            self._look(list(self._waiters))
-            self._timer = self._loop.call_later(self._poll, self._tick)
+        if not self._waiters:
+            self._due.clear()
+            return
+        self._look({waiter.id for waiter in self._those_due()})
+        self._timer = self._loop.call_later(self._poll / _STEPS, self._tick)
+
+    def _those_due(self) -> list[Waiter]:
+        """Those to look for now: never so many that a crowd that came together stays together."""
+        now, most = self._loop.time(), max(_LEAST, 2 * self.count // _STEPS)
+        found: list[Waiter] = []
+        while self._due and self._due[0][0] <= now and len(found) < most:
+            _, waiter = self._due.popleft()
+            if not waiter.future.done():
+                found.append(waiter)
+        self._due.extend((now + self._poll, waiter) for waiter in found)
+        return found
 
     def _look(self, ids: Iterable[str]) -> None:
         named = list({(waiter.tenant, id) for id in ids for waiter in self._waiters.get(id, ())})
@@ -89,7 +110,7 @@ class Waiting:
 
     def _ask(self, named: Sequence[Named]) -> None:
         try:
-            answer = self._reader.ask(named)
+            answer = self._reader.ask([Wanted(tenant, id, kept=False) for tenant, id in named])
         except Full:
             return  # the next poll asks again
         answer.add_done_callback(lambda done: self._seen(named, done))

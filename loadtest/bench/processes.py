@@ -25,8 +25,8 @@ class NotServing(Exception):
 def child(command: Sequence[str | Path], core: int | None = None, **options: object) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [str(part) for part in command],
-        stdout=subprocess.PIPE, text=True, cwd=options.get("cwd", ROOT), env=_environment(options.get("env")),
-        start_new_session=True,
+        stdin=options.get("stdin"), stdout=subprocess.PIPE, text=True, cwd=options.get("cwd", ROOT),
+        env=_environment(options.get("env")), start_new_session=True,
     )  # type: ignore[call-overload]  # fmt: skip
     try:
         if core is not None:
@@ -38,9 +38,11 @@ def child(command: Sequence[str | Path], core: int | None = None, **options: obj
 
 
 @contextmanager
-def serving(command: Sequence[str | Path], core: int | None = None) -> Iterator[int]:
+def serving(
+    command: Sequence[str | Path], core: int | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[int]:
     """The port it says that it serves on."""
-    with child(command, core) as process:
+    with child(command, core, env=env) as process:
         assert process.stdout is not None
         for line in process.stdout:
             said = _URL.search(line)
