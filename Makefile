@@ -50,6 +50,10 @@ bench-path: $(VENV)/.bench-stamp ## Figures of the path itself: items per second
 bench-stream: $(VENV)/.bench-stamp ## Figures of the stream lane beside a loop by hand, Quix Streams, Faust; memory, latency
 	$(BIN)/python -m loadtest.bench_stream
 
+.PHONY: bench-waiting
+bench-waiting: $(VENV)/.bench-stamp ## Figures of 1,000 clients on long polls: how soon each is told, with and without Redis
+	$(BIN)/python -m loadtest.bench_waiting
+
 .PHONY: services
 services: $(VENV)/.test-stamp ## Run a PostgreSQL, a Redis and a Kafka until Ctrl-C and print their addresses
 	$(BIN)/python -m tests.services

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,11 @@ def main() -> int:
     return 0 if all(figure.holds for figure in report.figures) else 1
 
 
-def _ways(stack: ExitStack, folder: Path):  # type: ignore[no-untyped-def]
+Way = Callable[[int], dict[str, str]]
+"""The settings of a run, by its number: each has a store of its own."""
+
+
+def _ways(stack: ExitStack, folder: Path) -> Iterator[tuple[str, Way]]:
     yield SQLITE, lambda n: {"FOREBAY_HOME": str(folder / f"sqlite-{n}")}
     try:
         postgres = stack.enter_context(Postgres.start())
@@ -108,7 +112,9 @@ def _run(settings: Mapping[str, str], folder: Path) -> Run:
             _hear(waiting, "told of all")
             after = _counts(port)
     return _judged(
-        json.loads(committed_at.read_text()), json.loads(told_at.read_text()), [b - a for a, b in zip(before, after)]
+        json.loads(committed_at.read_text()),
+        json.loads(told_at.read_text()),
+        [b - a for a, b in zip(before, after, strict=True)],
     )
 
 
