@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-LEVEL = 3
+LEVEL = 4
 """What this code expects of the store: the number of the newest migration it needs."""
 
 metadata = MetaData()
@@ -31,6 +31,8 @@ _UNSENT = text("state = 'queued' AND sent_at IS NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
 _REFERRED = text("inputs_ref IS NOT NULL")
 _KEPT = text("inputs_before_ref IS NOT NULL")
+_RUNNING = text("state = 'running'")
+_SENT = text("state IN ('queued', 'running') AND sends > 0")
 _DEADLINE = text("deadline_at IS NOT NULL AND state IN ('queued', 'running')")
 
 jobs = Table(
@@ -81,6 +83,9 @@ jobs = Table(
     Index("uq_jobs_inputs_ref", "inputs_ref", unique=True, sqlite_where=_REFERRED, postgresql_where=_REFERRED),
     Index("ix_jobs_visible", "model", "priority", "visible_at", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_jobs_unsent", "visible_at", sqlite_where=_UNSENT, postgresql_where=_UNSENT),
+    Index("ix_jobs_running", "visible_at", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+    # Empty where the store is the queue: nothing is sent there.
+    Index("ix_jobs_sent", "sent_at", sqlite_where=_SENT, postgresql_where=_SENT),
     Index("ix_jobs_deadline", "deadline_at", sqlite_where=_DEADLINE, postgresql_where=_DEADLINE),
     Index("ix_jobs_finished", "state", "finished_at", "seq", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
 )

@@ -21,6 +21,7 @@ def upgrade(db: Database) -> int:
 
     def work(connection: Connection) -> int:
         if db.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # an index on millions of rows takes its time
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         level = level_of(connection)
         if level is None or level < LEVEL:

@@ -8,31 +8,42 @@ from pipelines.ports import Message
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
 
-# (a) and (b): never sent since it was queued, and due. (c): the lease ended and nothing was sent since.
-# (d): unclaimed (queued, or its lease over) for
-# resend_after, doubling with every send, although a row sent later was already claimed, or when nothing
+_FREE = """held_until <= {now} AND visible_at <= {now}
+  AND NOT EXISTS (SELECT 1 FROM paused_models p WHERE p.model = jobs.model)"""
+
+# Each rule by an index of its own, so that a sweep costs the same however long the backlog is.
+# (a) and (b): never sent since it was queued, and due. (c): the lease ended and nothing was sent since. (d): unclaimed (queued,
+# or its lease over) for resend_after, doubling with every send, although a row sent later was already claimed, or when nothing
 # at all was claimed for that long: so that a long backlog is never multiplied.
-_PICK = """
-SELECT seq, id, generation, inputs, model FROM jobs
-WHERE held_until <= {now}
-  AND NOT EXISTS (SELECT 1 FROM paused_models p WHERE p.model = jobs.model)
-  AND (
-        (state = 'queued' AND sent_at IS NULL AND visible_at <= {now})
-     OR (state = 'running' AND visible_at <= {now} AND (sent_at IS NULL OR sent_at <= visible_at))
-     OR (state IN ('queued', 'running') AND visible_at <= {now} AND sends > 0
-         AND sent_at <= {now} - :resend_after * (1 << CASE WHEN sends < 20 THEN sends - 1 ELSE 19 END)
-         AND (sent_at < :newest_claimed OR :last_claim <= {now} - :resend_after))
-  )
-ORDER BY visible_at LIMIT :most {skip_locked}
+_RULES = (
+    f"SELECT seq FROM jobs WHERE state = 'queued' AND sent_at IS NULL AND {_FREE} ORDER BY visible_at LIMIT :most",
+    f"""SELECT seq FROM jobs WHERE state = 'running' AND (sent_at IS NULL OR sent_at <= visible_at) AND {_FREE}
+    ORDER BY visible_at LIMIT :most""",
+    f"""SELECT seq FROM jobs WHERE state IN ('queued', 'running') AND sends > 0
+    AND sent_at <= {{now}} - :resend_after
+    AND sent_at < CASE WHEN :last_claim <= {{now}} - :resend_after THEN 1e18 ELSE :newest_claimed END
+    AND sent_at <= {{now}} - :resend_after * (1 << CASE WHEN sends < 20 THEN sends - 1 ELSE 19 END) AND {_FREE}
+    ORDER BY sent_at LIMIT :most""",
+)
+_FOUND = " UNION ".join(f"SELECT seq FROM ({rule}) AS rule_{place}" for place, rule in enumerate(_RULES))
+_ANY = f"SELECT seq FROM ({_FOUND}) AS found LIMIT 1"
+_PICK = f"""
+SELECT seq, id, generation, inputs, model FROM jobs WHERE seq IN ({_FOUND}) AND held_until <= {{now}}
+ORDER BY visible_at LIMIT :most {{skip_locked}}
 """
 
 _HOLD_FIELDS: Fields = (("seq", "int"),)
 _HOLD = "UPDATE jobs SET held_until = {now} + :hold FROM {rows} WHERE jobs.seq = v.seq"
 
-# When the newest message that was claimed was sent, and when anything was claimed last: read off running and finished rows.
-_CLAIMED = """
+# When the newest message that was claimed was sent, and when anything was claimed last: read off what runs and what ended
+# last. Both are estimates from below, so that what errs is the patience of rule (d).
+_RECENT = 500
+_ENDED = f"""SELECT sent_at, started_at FROM (SELECT sent_at, started_at FROM jobs WHERE state = '{{state}}'
+    AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT {_RECENT}) AS {{state}}"""
+_CLAIMED = f"""
 SELECT coalesce(max(sent_at), 0) AS newest_claimed, coalesce(max(started_at), 0) AS last_claim
-FROM jobs WHERE fence > 0
+FROM (SELECT sent_at, started_at FROM jobs WHERE state = 'running'
+      UNION ALL {_ENDED.format(state="succeeded")} UNION ALL {_ENDED.format(state="failed")}) AS claimed
 """
 
 _STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"))
@@ -52,21 +63,23 @@ class Sending:
     db: Database
 
     def to_send(self, most: int, hold: float, resend_after: float) -> list[Message]:
+        claimed = self.db.read(lambda connection: self.db.run(connection, _CLAIMED).one())
+        values = {
+            "most": most,
+            "resend_after": resend_after,
+            "newest_claimed": claimed.newest_claimed,
+            "last_claim": claimed.last_claim,
+        }
+
         def work(connection: Connection) -> list[Message]:
-            claimed = self.db.run(connection, _CLAIMED).one()
-            picked = self.db.run(
-                connection,
-                _PICK,
-                most=most,
-                resend_after=resend_after,
-                newest_claimed=claimed.newest_claimed,
-                last_claim=claimed.last_claim,
-            ).all()
+            picked = self.db.run(connection, _PICK, **values).all()
             if picked:
                 self.db.run(connection, _HOLD, _HOLD_FIELDS, rows=pack([(row.seq,) for row in picked]), hold=hold)
-            return [Message(row.id, row.generation, bytes(row.inputs) or None, row.model) for row in picked]
+            return [Message(row.id, row.generation, bytes(row.inputs), row.model) for row in picked]
 
-        return self.db.write(work)
+        # Mostly there is nothing, and then nobody's write has to wait.
+        found = self.db.read(lambda connection: self.db.run(connection, _ANY, **values).first())
+        return [] if found is None else self.db.write(work)
 
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
         if not messages:
