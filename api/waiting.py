@@ -12,7 +12,7 @@ from schemas.states import TERMINAL
 
 _AT_ONCE = 256
 _STEPS = 16
-"""In every poll interval so many looks, each at those that are due: all at once would keep what notices ask for waiting."""
+"""Looks in every poll interval, each at those that are due: at all of them at once, what notices ask for would wait."""
 _LEAST = 64
 """One look is at so many, if they are due, however few wait."""
 
@@ -62,7 +62,8 @@ class Waiting:
             waiter.future.set_result(None)
             return waiter
         self._waiters.setdefault(id, []).append(waiter)
-        self._due.append((self._loop.time() + self._poll, waiter))
+        # The first look is early, so that the last of a crowd, half an interval behind its first, has it in time too.
+        self._due.append((self._loop.time() + self._poll / 2, waiter))
         self.count += 1
         if self._timer is None:
             self._timer = self._loop.call_later(self._poll / _STEPS, self._tick)
@@ -93,7 +94,7 @@ class Waiting:
         self._timer = self._loop.call_later(self._poll / _STEPS, self._tick)
 
     def _those_due(self) -> list[Waiter]:
-        """Those to look for now: never so many that a crowd that came together stays together."""
+        """Those to look for now, of a crowd that came together an eighth."""
         now, most = self._loop.time(), max(_LEAST, 2 * self.count // _STEPS)
         found: list[Waiter] = []
         while self._due and self._due[0][0] <= now and len(found) < most:

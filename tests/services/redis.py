@@ -104,6 +104,13 @@ class Redis(RunningRedis):
             server.kill()
             server.wait()
 
+    def freeze(self) -> None:
+        """SIGSTOP: connections are taken and bytes swallowed, and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
     def restart(self) -> None:
         """Kill it if it runs, then start it, empty, on the same port, and wait until it answers."""
         self.kill()

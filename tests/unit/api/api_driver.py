@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -99,7 +99,16 @@ class Start:
     def __init__(self) -> None:
         self._open: list[Client] = []
 
-    def __call__(self, *, outlet: FakeOutlet | None = None, keys: dict[str, str] | None = None, **limits: Any) -> Api:
+    def __call__(
+        self,
+        *,
+        outlet: FakeOutlet | None = None,
+        keys: dict[str, str] | None = None,
+        kept: Any = None,
+        shared: Any = None,
+        degrading: Sequence[Callable[[], str | None]] = (),
+        **limits: Any,
+    ) -> Api:
         store, notices = FakeStore(), FakeNotices()
         deps = Deps(
             store=store,  # type: ignore[arg-type]  # the part of it that the API uses
@@ -108,6 +117,9 @@ class Start:
             outlet=outlet,
             keys=keys or {},
             limits=Limits(**limits),
+            kept=kept,
+            shared_rates=shared,
+            degrading=degrading,
         )
         client = Client(build(deps))
         self._open.append(client)
