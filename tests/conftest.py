@@ -10,10 +10,12 @@ import pytest
 from tests.services import kafka as kafka_server
 from tests.services import redis as redis_server
 from tests.services.broker import Broker
+from tests.services.buckets import fresh_bucket
 from tests.services.databases import Databases
 from tests.services.installations import NoPostgres
 from tests.services.kafka_jars import NoKafka
 from tests.services.mock_kafka import mock_broker
+from tests.services.moto_server import ACCESS, moto_server
 from tests.services.postgres import Postgres
 from tests.services.redis import NoRedis, RunningRedis
 from tests.services.require import in_ci, require
@@ -77,6 +79,25 @@ def redis() -> Iterator[RunningRedis]:
 def redis_url(redis: RunningRedis) -> str:
     """For FOREBAY_REDIS, under a prefix of its own."""
     return redis.fresh_url()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The endpoint of a running S3 for the whole session: the one at FOREBAY_TEST_S3 (a URL), else moto's server. Who talks
+    to it has the variables `tests.services.moto_server.ACCESS`."""
+    if running := os.environ.get("FOREBAY_TEST_S3"):
+        yield running
+        return
+    with moto_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A fresh bucket, as FOREBAY_PAYLOADS takes it; this process may use it too."""
+    for name, value in ACCESS.items():
+        monkeypatch.setenv(name, value)
+    return fresh_bucket(s3)
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from pipelines.payloads import keys
 from pipelines.ports import Message
 from pipelines.store.memory import MemoryStore
 from pipelines.store.opening import open_store
 from pipelines.store.port import Discarded, Store
 from schemas.dead_letters import DeadLetterFilter, Replay
-from schemas.jobs import Accepted, Claim, IdConflict, JobFilter, JobView, KeyConflict, Purged, Submission
+from schemas.jobs import Accepted, Claim, IdConflict, JobFilter, JobView, KeyConflict, Purged, RefConflict, Submission
 from schemas.reasons import Reason
 from schemas.states import State
 from schemas.strays import Stray
@@ -725,3 +726,123 @@ class TestStrays:
         subject.pass_time(101.0)
         subject.store.sweep(100.0, 100.0)
         assert subject.store.strays(10) == []
+
+
+class TestPayloads:
+    """The claim check: rows that name where their input or result is."""
+
+    def test_a_row_that_names_its_input_is_claimed_with_the_name_and_the_size(self, subject: Subject) -> None:
+        (id,) = subject.submit(inputs=b"", inputs_ref="ref-1", referred=300_000)
+        (plain,) = subject.submit(inputs=b"12345")
+        claims = {claim.id: claim for claim in subject.claim()}
+        assert (claims[id].inputs, claims[id].inputs_ref, claims[id].size) == (b"", "ref-1", 300_000)
+        assert (claims[plain].inputs, claims[plain].inputs_ref, claims[plain].size) == (b"12345", None, 5)
+
+    def test_sizes_of_named_inputs_bound_a_receive(self, subject: Subject) -> None:
+        for n in range(4):
+            subject.submit(inputs=b"", inputs_ref=f"ref-{n}", referred=300)
+        assert len(subject.store.claim_next(("m",), 10, LEASE, most_bytes=700)) == 2
+
+    def test_a_message_never_carries_an_input_that_is_elsewhere(self, brokered: Subject) -> None:
+        brokered.submit(inputs=b"", inputs_ref="ref-1", referred=300_000)
+        (message,) = brokered.store.to_send(10, 30.0, 3600.0)
+        assert message.inputs is None
+
+    def test_a_payload_is_one_jobs_alone(self, subject: Subject) -> None:
+        (first,) = subject.submit(inputs=b"", inputs_ref="ref-1", referred=3, digest=b"1")
+        second = subject.submission(inputs=b"", inputs_ref="ref-1", referred=3, digest=b"2")
+        beside = subject.submission()
+        outcomes = subject.store.submit([second, beside])
+        assert outcomes[0] == RefConflict(first)
+        assert isinstance(outcomes[1], Accepted)
+        assert subject.store.read(None, [second.id]) == {}
+
+    def test_two_jobs_of_one_request_cannot_share_a_payload(self, subject: Subject) -> None:
+        one, two = (subject.submission(inputs=b"", inputs_ref="ref-1", referred=3, digest=d) for d in (b"1", b"2"))
+        outcomes = subject.store.submit([one, two])
+        assert isinstance(outcomes[0], Accepted)
+        assert outcomes[1] == RefConflict(one.id)
+
+    def test_the_same_key_with_the_same_payload_is_the_same_job(self, subject: Subject) -> None:
+        given: dict[str, Any] = {"inputs": b"", "inputs_ref": "ref-1", "referred": 3, "idempotency_key": "k"}
+        first, again = subject.submission(**given), subject.submission(**given)
+        subject.store.submit([first])
+        assert subject.store.submit([again]) == [Accepted(first.id, State.QUEUED, "m", "1", created=False)]
+
+    def test_a_result_that_is_elsewhere_is_named(self, subject: Subject) -> None:
+        (id,) = subject.submit()
+        (claim,) = subject.claim()
+        assert subject.store.record([(claim, Done(b"", "ref-r"))]) == [claim.seq]
+        view = subject.view(id)
+        assert (view.state, view.result, view.result_ref) == (State.SUCCEEDED, None, "ref-r")
+        assert subject.store.record([(claim, Done(b"", "ref-other"))]) == []
+        assert subject.view(id).result_ref == "ref-r"
+
+    def test_a_dead_letter_names_its_input_and_a_replay_keeps_it(self, subject: Subject) -> None:
+        (id,) = subject.submit(inputs=b"", inputs_ref="ref-1", referred=300_000)
+        subject.fail(id)
+        letter = subject.store.dead_letter(None, id)
+        assert letter is not None
+        assert (letter.inputs, letter.inputs_ref, letter.size) == (b"", "ref-1", 300_000)
+        assert subject.store.replay(None, [Replay(id, 0)]) == [id]
+        (claim,) = subject.claim()
+        assert (claim.inputs_ref, claim.size, claim.generation) == ("ref-1", 300_000, 1)
+
+    def test_a_patched_input_takes_the_place_and_the_one_before_is_kept(self, subject: Subject) -> None:
+        """Large for large, small for large, large for small."""
+        (id,) = subject.submit(inputs=b"", inputs_ref="ref-1", referred=300_000)
+        subject.fail(id)
+        subject.store.replay(None, [Replay(id, 0, inputs=b"", inputs_ref="ref-2", referred=400_000)])
+        subject.fail(id)
+        subject.store.replay(None, [Replay(id, 1, inputs=b"small")])
+        (claim,) = subject.claim()
+        assert (claim.inputs, claim.inputs_ref, claim.size) == (b"small", None, 5)
+        subject.store.record([(claim, Dead(Reason.MODEL_ERROR, "boom"))])
+        subject.store.replay(None, [Replay(id, 2, inputs=b"", inputs_ref="ref-3", referred=500_000)])
+        subject.fail(id)
+        letter = subject.store.dead_letter(None, id)
+        assert letter is not None
+        kept = [(one.inputs_before, one.inputs_before_ref) for one in letter.replays]
+        assert kept == [(None, "ref-1"), (None, "ref-2"), (b"small", None)]
+        assert (letter.inputs, letter.inputs_ref, letter.size) == (b"", "ref-3", 500_000)
+        assert set(subject.store.discard(None, [id]).refs) == {"ref-1", "ref-2", "ref-3"}
+
+    def test_what_is_purged_tells_its_payloads(self, subject: Subject) -> None:
+        subject.submit(inputs=b"", inputs_ref="ref-1", referred=3)
+        (claim,) = subject.claim()
+        subject.store.record([(claim, Done(b"", "ref-r"))])
+        subject.submit()
+        subject.pass_time(100.0)
+        swept = subject.store.sweep(retention=50.0, tombstones=1e9)
+        assert swept is not None
+        assert (swept.purged, set(swept.refs)) == (1, {"ref-1", "ref-r"})
+        swept = subject.store.sweep(retention=50.0, tombstones=1e9)
+        assert swept is not None
+        assert swept.refs == []
+
+    def test_what_no_row_names_nor_may_is_unnamed(self, subject: Subject) -> None:
+        inputs = keys.of_input("default", "job-x", 0, b"1")
+        before = keys.of_input("default", "job-y", 0, b"2")
+        patched = keys.of_input("default", "job-y", 1, b"3")
+        subject.submit(inputs=b"", inputs_ref=inputs, referred=1)
+        (failed,) = subject.submit(inputs=b"", inputs_ref=before, referred=1)
+        subject.fail(failed)
+        subject.store.replay(None, [Replay(failed, 0, inputs=b"", inputs_ref=patched, referred=1)])
+        (running,) = [claim for claim in subject.claim() if claim.id == failed]
+        result = keys.of_result("default", running.seq, running.fence, b"4")
+        other = keys.of_result("default", running.seq, running.fence, b"5")
+        orphan = keys.of_input("default", "job-z", 0, b"6")
+        gone = keys.of_result("default", 10_000, 1, b"7")
+        every = [inputs, before, patched, result, other, orphan, gone]
+        assert subject.store.unnamed(every) == [orphan, gone], "an open job may still come to name its results"
+        subject.store.record([(running, Done(b"", result))])
+        assert subject.store.unnamed(every) == [other, orphan, gone]
+        assert subject.store.unnamed([]) == []
+
+    def test_a_store_has_one_identity_for_good(self, subject: Subject) -> None:
+        assert subject.store.identity()
+        assert subject.store.identity() == subject.store.identity()
+
+    def test_a_lease_is_one_holders(self, subject: Subject) -> None:
+        assert subject.store.take_lease("payloads", 60.0)
+        assert subject.store.take_lease("payloads", 60.0), "asking again extends it"

@@ -15,6 +15,15 @@ ACCESS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "
 """Environment variables of whoever talks to it. It checks none of them."""
 
 
+_SERVE = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+from moto.server import main
+main(sys.argv[1:])
+"""
+"""Its standard input is a pipe that its owner holds open: the pipe's end, however the owner went, is the server's end."""
+
+
 class Failed(Exception):
     """The server did not come up."""
 
@@ -23,16 +32,18 @@ class Failed(Exception):
 def moto_server() -> Iterator[str]:
     """The endpoint, `http://127.0.0.1:port`, of a server without any data. Raises Failed."""
     port = steady_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-P", "-c", _SERVE, "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
+    assert server.stdin is not None
     try:
         _await_ready(server, port)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.kill()
         server.wait()
+        server.stdin.close()
 
 
 def _await_ready(server: "subprocess.Popen[bytes]", port: int) -> None:
