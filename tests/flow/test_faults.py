@@ -41,7 +41,7 @@ def schedule(world: World, rounds: int) -> None:
         elif event < 0.30:
             world.time.now += chance.choice([1.0, 5.0, LEASE + 1])
         else:
-            world.step(chance.choice(world.workers), chance.choice(PARTS))
+            world.step(chance.choice(world.workers), chance.choice((*PARTS, *world.steps)))
         world.time.now += 0.05
 
 
@@ -61,6 +61,32 @@ def test_every_job_ends_once_with_its_own_result(seed: int, broker: bool) -> Non
     assert set(states) == set(world.kinds), "accepted = succeeded ⊎ failed ⊎ canceled ⊎ expired (I6)"
     assert set(states.values()) <= TERMINAL
     world.check_results()
+
+
+@pytest.mark.parametrize("broker", [False, True], ids=["store", "broker"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_same_with_inputs_and_results_that_no_row_holds(seed: int, broker: bool) -> None:
+    world = World(seed, broker, MEAN, away_rate=0.2)
+    assert world.payloads is not None
+    world.crash_rate = 0.02
+    world.model.hooked = bool(seed % 2)
+    schedule(world, 600)
+    world.crash_rate = world.away_rate = 0.0
+    world.store.pause("m", False)
+    world.run_to_rest()
+    world.check_results()
+    world.time.now += 86_401.0
+    assert world.janitor is not None
+    world.janitor.step()
+    named = {ref for row in world.store.rows.values() for ref in (row.inputs_ref, row.result_ref) if ref is not None}
+    assert set(world.payloads.held) == named, "an orphan stayed, or what is named went"
+    (worker, *_) = world.workers
+    world.time.now += 7 * 86_400.0
+    worker.sweeper.step()
+    assert worker.janitor is not None
+    worker.janitor.step()
+    assert not world.store.rows
+    assert not world.payloads.held, "payloads go with their jobs"
 
 
 @pytest.mark.parametrize("broker", [False, True], ids=["store", "broker"])

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,6 +16,10 @@ from pipelines.flow.breaker import Moved
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.flow.sweeper import SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
+from pipelines.payloads import keys
+from pipelines.payloads.janitor import Janitor
+from pipelines.payloads.memory import MemoryPayloads
+from pipelines.payloads.port import PayloadsAway
 from pipelines.ports import InvalidInput, OutOfMemory, Tensors
 from pipelines.queues.memory import NO_FAULTS, Faults, MemoryQueue
 from pipelines.queues.store_queue import StoreQueue
@@ -130,12 +135,17 @@ class Watching(MemoryStore):
     def check(self) -> None:
         for row in list(self.rows.values()):
             before = self.seen.get(row.seq)
-            now = (row.state, row.generation, row.fence, row.result)
+            now = (row.state, row.generation, row.fence, visible(row))
             if before == now:
                 continue
             if before is not None:
                 check_move(row, *before)
             self.seen[row.seq] = now
+
+
+def visible(row: Row) -> bytes | None:
+    """The result, or the name of where it is."""
+    return row.result if row.result_ref is None else row.result_ref.encode()
 
 
 def check_move(row: Row, state: State, generation: int, fence: int, result: bytes | None) -> None:
@@ -146,7 +156,7 @@ def check_move(row: Row, state: State, generation: int, fence: int, result: byte
         via = {after for middle in MOVES[state] for after in MOVES[middle]} | MOVES[state]
         assert row.state in via, f"{state} → {row.state}"
     if state is State.SUCCEEDED:
-        assert (row.state, row.generation, row.result) == (state, generation, result), "a result changed (I3)"
+        assert (row.state, row.generation, visible(row)) == (state, generation, result), "a result changed (I3)"
     if state in (State.CANCELED, State.EXPIRED):
         assert (row.state, row.generation) == (state, generation), "a terminal state did not absorb"
     if row.generation > generation:
@@ -179,7 +189,10 @@ class Observed:
 
 
 class World:
-    def __init__(self, seed: int, broker: bool, faults: Faults = NO_FAULTS, workers: int = 2) -> None:
+    def __init__(
+        self, seed: int, broker: bool, faults: Faults = NO_FAULTS, workers: int = 2, away_rate: float | None = None
+    ) -> None:
+        """`away_rate`: how often payloads cannot be reached, where every other input and every result is one; None: none is."""
         self.chance = random.Random(seed)
         self.time = Time()
         self.store = Watching(self.time, broker)
@@ -189,6 +202,8 @@ class World:
         self.model = Model(self.chance)
         self.numbers = itertools.count()
         self.kinds: dict[str, tuple[int, int]] = {}
+        self.away_rate = away_rate
+        self.payloads = None if away_rate is None else MemoryPayloads(self.time, self._payloads_fault)
         self.crash_rate = 0.0
         self.crashes = 0
         self.workers = [self.new_worker() for _ in range(workers)]
@@ -196,12 +211,24 @@ class World:
     def new_worker(self) -> Worker:
         queue = StoreQueue(self.store, ("m",), LEASE, most=64, most_bytes=1 << 20) if self.queue is None else self.queue
         outside = Outside(
-            self.store, queue, Fleet(self.model), self.notices, self.time, self.chance, self.observed, self.queue
-        )
-        plan = Plan(lease=LEASE, credits=24, sweep=SweepPlan(resend_after=600.0))
+            self.store, queue, Fleet(self.model), self.notices, self.time, self.chance, self.observed, self.queue,
+            self.payloads, self.janitor,
+        )  # fmt: skip
+        plan = Plan(lease=LEASE, credits=24, sweep=SweepPlan(resend_after=600.0), inline=0)
         worker = Worker(outside, plan)
         worker.recorder.crash_point = lambda point: self.maybe_crash()
         return worker
+
+    @property
+    def janitor(self) -> Janitor | None:
+        if self.payloads is None:
+            return None
+        return Janitor(self.payloads, self.payloads, self.store, self.time, lambda line: None)
+
+    def _payloads_fault(self, key: str) -> None:
+        if self.chance.random() < (self.away_rate or 0.0):
+            raise PayloadsAway(f"payload {key}: away")
+        self.maybe_crash()
 
     def maybe_crash(self) -> None:
         if self.chance.random() < self.crash_rate:
@@ -213,6 +240,11 @@ class World:
         id = f"job-{x}"
         digest = hashlib.sha256(inputs).digest()
         self.kinds[id] = (kind, x)
+        if self.payloads is not None and x % 2:
+            ref = keys.of_input(tenant, id, 0, inputs)
+            self.payloads.hold(ref, inputs)
+            changes |= {"inputs_ref": ref, "referred": len(inputs)}
+            inputs = b""
         self.store.submit([Submission(id, tenant, "m", "1", inputs, digest, **changes)])
         return id
 
@@ -229,10 +261,21 @@ class World:
                     worker.recorder.step()
                 case "heartbeat":
                     worker.heartbeat.step()
+                case "fetch":
+                    assert worker.fetcher is not None
+                    worker.fetcher.step()
+                case "deposit":
+                    assert worker.depositor is not None
+                    with suppress(PayloadsAway):
+                        worker.depositor.step()
                 case "sweeper":
                     worker.sweeper.step()
                 case "drain":
                     worker.give_back()
+                    worker.outbox.release_large()
+                    while worker.recorder.step():
+                        pass
+                    worker.outbox.release_large()
                     while worker.recorder.step():
                         pass
                     self.replace(worker)
@@ -241,6 +284,11 @@ class World:
             self.crashes += 1
             self.replace(worker)
         self.store.check()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Of those who carry payloads."""
+        return () if self.payloads is None else ("fetch",) * 4 + ("deposit",) * 4
 
     def replace(self, worker: Worker) -> None:
         if worker in self.workers:
@@ -252,7 +300,7 @@ class World:
             if not any(row.state in (State.QUEUED, State.RUNNING) for row in self.store.rows.values()):
                 return
             for worker in list(self.workers):
-                for name in ("sweeper", "intake", "device", "recorder", "heartbeat"):
+                for name in (*self.steps, "sweeper", "intake", "device", "recorder", "heartbeat"):
                     if worker in self.workers:
                         self.step(worker, name)
             self.time.now += 1.0 if round < 60 else 20.0
@@ -270,7 +318,11 @@ class World:
         for row in self.store.rows.values():
             kind, x = self.kinds[row.given.id]
             if row.state is State.SUCCEEDED:
-                assert row.result == str(answer(x)).encode(), f"job {row.given.id} has another's result"
+                result = row.result
+                if row.result_ref is not None:
+                    assert self.payloads is not None
+                    result = self.payloads.held[row.result_ref]
+                assert result == str(answer(x)).encode(), f"job {row.given.id} has another's result"
                 assert kind in (Kind.GOOD, Kind.FLAKY, Kind.HUNGRY)
             if row.state is State.FAILED:
                 assert row.reason is not None
