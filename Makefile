@@ -30,8 +30,9 @@ check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
 	$(BIN)/python -m pytest tests/unit tests/flow -q -m "not soak"
 
 .PHONY: test
-test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on a PostgreSQL and a Kafka of its own
+test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on a PostgreSQL, a Kafka and an ElasticMQ of its own
 	@$(BIN)/python -m tests.services.kafka_jars || test "$$CI" != true
+	@$(BIN)/python -m tests.services.elasticmq_jars || test "$$CI" != true
 	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-branch --cov-report=term
 
 .PHONY: soak
@@ -55,7 +56,7 @@ bench-waiting: $(VENV)/.bench-stamp ## Figures of 1,000 clients on long polls: h
 	$(BIN)/python -m loadtest.bench_waiting
 
 .PHONY: services
-services: $(VENV)/.test-stamp ## Run a PostgreSQL, a Redis and a Kafka until Ctrl-C and print their addresses
+services: $(VENV)/.test-stamp ## Run PostgreSQL, Redis, Kafka, ElasticMQ and S3 until Ctrl-C and print their addresses
 	$(BIN)/python -m tests.services
 
 .PHONY: fmt

@@ -102,4 +102,5 @@ class Sender:
 
 def message_of(submission: Submission) -> Message:
     small = len(submission.inputs) <= INLINE_BYTES
-    return Message(submission.id, 0, submission.inputs if small else None, submission.model)
+    inputs = submission.inputs if small else None
+    return Message(submission.id, 0, inputs, submission.model, submission.traceparent)

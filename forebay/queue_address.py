@@ -1,69 +1,24 @@
-"""Where a job queue on Kafka is: `kafka://host:port,host:port/topic`."""
+"""Where the job queue is, by the scheme of its address."""
 
-import re
-from urllib.parse import parse_qsl
+from typing import TypeAlias
 
-from msgspec import Struct
+from forebay.kafka_address import KafkaAddress
+from forebay.sqs_address import SqsAddress
 
-from schemas.jobs import DEFAULT_TENANT, TENANT
-
-POOL = "{pool}"
-_EXPECTED = "expected `store` or kafka://host:port,host:port/topic"
-_ADDRESS = re.compile(r"kafka://([^/?#]*)/([^/?#]*)(?:\?([^#]*))?")
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+QueueAddress: TypeAlias = KafkaAddress | SqsAddress
+STORE = "store"
+"""No address: the job table itself is the queue."""
+_EXPECTED = "expected `store`, sqs://queue?region=… or kafka://host:port,host:port/topic"
 
 
-class KafkaAddress(Struct, frozen=True):
-    bootstrap: str
-    """Brokers, comma-separated."""
-    topic: str
-    """May hold `{pool}`."""
-    group: str | None = None
-    """Consumer group of the workers; None: by the topic."""
-    partitions: int | None = None
-    """Of a topic that is missing and is made then; None: it is not made."""
-    tenant: str = DEFAULT_TENANT
-    """Of jobs that other services put there themselves."""
-
-    @classmethod
-    def parse(cls, url: str) -> "KafkaAddress":
-        """Raises ValueError, one line, which never shows a password."""
-        found = _ADDRESS.fullmatch(url)
-        if found is None:
+def parse(queue: str) -> QueueAddress | None:
+    """None: the store is the queue. Raises ValueError, one line, which never shows a password."""
+    if queue == STORE:
+        return None
+    match queue.partition("://")[0]:
+        case "kafka":
+            return KafkaAddress.parse(queue)
+        case "sqs" | "https":
+            return SqsAddress.parse(queue)
+        case _:
             raise ValueError(_EXPECTED)
-        bootstrap, topic, query = found[1], found[2], found[3] or ""
-        if "@" in bootstrap:
-            raise ValueError("no user or password here; they go into [kafka]: sasl.username, sasl.password")
-        if not all(_HOST.fullmatch(host) for host in bootstrap.split(",")):
-            raise ValueError(f"brokers {bootstrap!r}: {_EXPECTED}")
-        if not _TOPIC.fullmatch(topic.replace(POOL, "p")):
-            raise ValueError(f"topic {topic!r}: expected letters, digits, '.', '_' or '-', at most 249, and {POOL}")
-        options = _options(query)
-        partitions = options.get("partitions")
-        return cls(
-            bootstrap,
-            topic,
-            options.get("group"),
-            None if partitions is None else int(partitions),
-            options.get("tenant", DEFAULT_TENANT),
-        )
-
-    def topic_of(self, pool: str) -> str:
-        return self.topic.replace(POOL, pool)
-
-    def group_of(self, pool: str) -> str:
-        return (self.group or f"forebay.{self.topic}").replace(POOL, pool)
-
-
-def _options(query: str) -> dict[str, str]:
-    given = dict(parse_qsl(query))
-    if unknown := sorted(given.keys() - {"group", "partitions", "tenant"}):
-        raise ValueError(
-            f"option {unknown[0]!r}: expected group, partitions or tenant; librdkafka's own go into [kafka]"
-        )
-    if not re.fullmatch(r"[1-9]\d{0,4}", given.get("partitions", "1")):
-        raise ValueError(f"partitions {given['partitions']!r}: expected a number from 1")
-    if not TENANT.fullmatch(given.get("tenant", DEFAULT_TENANT)):
-        raise ValueError(f"tenant {given['tenant']!r}: expected letters, digits, '-', '_' or '.', at most 63")
-    return given

@@ -17,12 +17,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from forebay import durations, payloads_address
-from forebay.queue_address import KafkaAddress
+from forebay import durations, payloads_address, queue_address
+from forebay.queue_address import QueueAddress
 from pipelines.rate import Rate
 from pipelines.redis.address import RedisAddress
 from schemas.envelope import INLINE_BYTES, MOST_INLINE_BYTES
-from schemas.jobs import DEFAULT_TENANT, TENANT
+from schemas.jobs import DEFAULT_TENANT, check_tenant
 
 FILE = Path("forebay.toml")
 PREFIX = "FOREBAY_"
@@ -86,7 +86,8 @@ class Settings(BaseSettings):
         None, description="sqlite:///path.db (default, under home) or postgresql://user:password@host/database"
     )
     queue: str = Field(
-        "store", description="what wakes workers; `store`: the job table itself, or kafka://host:port,…/topic"
+        "store",
+        description="what wakes workers; `store`: the job table itself, sqs://queue?region=… or kafka://host:port,…/topic",
     )
     redis: SecretStr | None = Field(
         None,
@@ -169,8 +170,7 @@ class Settings(BaseSettings):
     @field_validator("queue")
     @classmethod
     def _queue_is_there(cls, queue: str) -> str:
-        if queue != "store":
-            KafkaAddress.parse(queue)
+        queue_address.parse(queue)
         return queue
 
     @field_validator("payloads")
@@ -200,8 +200,7 @@ class Settings(BaseSettings):
     @classmethod
     def _tenants_are_names(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for tenant, key in keys.items():
-            if not TENANT.fullmatch(tenant):
-                raise ValueError(f"tenant {tenant!r}: expected letters, digits, '-', '_' or '.', at most 63")
+            check_tenant(tenant)
             if len(key.get_secret_value()) < 16:
                 raise ValueError(f"key of {tenant!r}: expected at least 16 characters")
         return _each_its_own(keys)
@@ -216,7 +215,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _the_queues_tenant_has_a_key(self) -> "Settings":
         """Else nobody could ask for the results of jobs that other services put there."""
-        at = self.queue_topic
+        at = self.queue_at
         if self.keys and at is not None and at.tenant != DEFAULT_TENANT and at.tenant not in self.keys:
             raise ValueError(f"queue: tenant {at.tenant!r} has no key; there are keys of {', '.join(self.keys)}")
         return self
@@ -238,9 +237,9 @@ class Settings(BaseSettings):
         return None if self.rate_limit is None else Rate.parse(self.rate_limit)
 
     @property
-    def queue_topic(self) -> KafkaAddress | None:
+    def queue_at(self) -> QueueAddress | None:
         """None: the store is the queue."""
-        return None if self.queue == "store" else KafkaAddress.parse(self.queue)
+        return queue_address.parse(self.queue)
 
     @property
     def tenants(self) -> dict[str, str]:

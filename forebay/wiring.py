@@ -5,13 +5,13 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from forebay import version
+from forebay import queues, version
+from forebay.brokers import Broker, Wanted
 from forebay.payloads import payloads_of
 from forebay.redis_parts import RedisParts, parts_of
 from forebay.settings import BadSettings, Settings
@@ -23,7 +23,6 @@ from pipelines.clock import SystemClock
 from pipelines.flow.observer import Unobserved
 from pipelines.flow.sweeper import Sweeper, SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
-from pipelines.kafka.faults import KafkaAway, KafkaRefused
 from pipelines.payloads.deposits import Deposits
 from pipelines.payloads.janitor import Janitor
 from pipelines.payloads.watched import WatchedPayloads
@@ -31,9 +30,9 @@ from pipelines.ports import Outlet
 from pipelines.queues.store_queue import StoreQueue
 from pipelines.queues.strangers import Strangers
 from pipelines.store.sql import SqlStore
+from schemas.jobs import DEFAULT_TENANT
 from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
-from workers.queue_lag import QueueLag
 from workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from api.front import Front
     from pipelines.payloads.folder import FolderPayloads
     from pipelines.payloads.s3 import S3Payloads
-    from pipelines.queues.kafka_outlet import KafkaOutlet
-    from pipelines.queues.kafka_queue import KafkaQueue
 
 log = logging.getLogger("forebay")
 
@@ -121,7 +118,9 @@ def worker_of(settings: Settings) -> Serving:
         registry = CollectorRegistry()
         observer = PrometheusObserver(registry, log.warning, time.time)
         credits = settings.credits or max(LEAST_CREDITS, BATCHES_OF_CREDIT * fleet.largest_batch)
-        queue, outlet = _broker(settings, catalog, store, credits, stack) or (None, None)
+        deliveries = max(spec.limits.max_deliveries for spec in catalog.specs() if spec.pool == settings.pool)
+        broker = _broker(settings, catalog, Wanted(credits, deliveries, _strangers(settings, catalog, store)), stack)
+        queue, outlet = (None, None) if broker is None else (broker.queue, broker.outlet)
         most_bytes = settings.credit_bytes // 4
         receiving = queue or StoreQueue(store, fleet.models, settings.lease, most=credits, most_bytes=most_bytes)
         kept = _kept(settings, store)
@@ -135,10 +134,10 @@ def worker_of(settings: Settings) -> Serving:
         )  # fmt: skip
         worker = Worker(outside, plan)
         supervisor = Supervisor(worker, notices, settings.grace)
-        if queue is not None:
-            stack.callback(queue.close)
-            queue.open(supervisor.wake)
-            registry.register(QueueLag(lambda: queue.lag))
+        if broker is not None:
+            stack.callback(broker.queue.close)
+            broker.queue.open(supervisor.wake)
+            registry.register(broker.gauges)
 
         def unready() -> list[str]:
             lines = (worker.sweeper.away, queue and queue.away, payloads and payloads.away)
@@ -160,42 +159,23 @@ def _redis(settings: Settings, stack: ExitStack) -> RedisParts | None:
 
 
 def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> Outlet | None:
-    """A broker that is away only degrades the API: it takes jobs, and sweeping sends them later."""
-    at = settings.queue_topic
-    if at is None:
-        return None
-    queues = _queues()
-    try:
-        queues.check_topics(settings, at, {model.spec.pool for model in catalog.models.values()})
-    except KafkaAway as away:
-        log.warning("%s: jobs are taken and sent later", away)
-    outlet: KafkaOutlet = queues.outlet_of(settings, at, catalog, log.warning)
-    stack.callback(outlet.close)
+    outlet = queues.api_outlet(settings, catalog, log.warning)
+    if outlet is not None:
+        stack.callback(outlet.close)
     return outlet
 
 
-def _broker(
-    settings: Settings, catalog: Catalog, store: SqlStore, credits: int, stack: ExitStack
-) -> "tuple[KafkaQueue, KafkaOutlet] | None":
-    """None when the store is the queue. Raises KafkaAway, KafkaRefused."""
-    at = settings.queue_topic
-    if at is None:
-        return None
-    queues = _queues()
-    queues.check_topics(settings, at, [settings.pool])
-    outlet = queues.outlet_of(settings, at, catalog, log.warning)
-    stack.callback(outlet.close)
-    adopter = Adopter(store, Admission(catalog), at.tenant)
-    strangers = Strangers(store.keep_strays, adopter.adopt)
-    return queues.queue_of(settings, at, credits, strangers, log.info), outlet
+def _broker(settings: Settings, catalog: Catalog, wanted: Wanted, stack: ExitStack) -> Broker | None:
+    broker = queues.broker(settings, catalog, wanted, log.warning, log.info)
+    if broker is not None:
+        stack.callback(broker.outlet.close)
+    return broker
 
 
-def _queues() -> ModuleType:
-    try:
-        from forebay import queues
-    except ImportError as missing:
-        raise KafkaRefused("FOREBAY_QUEUE: Kafka's client is not installed: pip install 'forebay[kafka]'") from missing
-    return queues
+def _strangers(settings: Settings, catalog: Catalog, store: SqlStore) -> Strangers:
+    """What other services put on the queue."""
+    tenant = DEFAULT_TENANT if settings.queue_at is None else settings.queue_at.tenant
+    return Strangers(store.keep_strays, Adopter(store, Admission(catalog), tenant).adopt)
 
 
 class _Kept(Struct, frozen=True):

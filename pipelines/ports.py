@@ -30,6 +30,10 @@ class Message(Struct, frozen=True):
     """The input that travelled along, when its digest was right."""
     model: str = ""
     """On its way out: the row's model, for an outlet that sends each pool's jobs to a queue of its own. It does not travel."""
+    traceparent: str | None = None
+    """On its way out: for brokers that carry it beside the body."""
+    received: int = 0
+    """On its way in: how often the broker has handed it out, where it counts that; 0: it does not."""
     tenant: str | None = None
     """Of the row, when that is known. It does not travel."""
     doom: Dead | None = None

@@ -18,6 +18,13 @@ MAX_KEY_CHARS = 255
 """Longest Idempotency-Key (draft-ietf-httpapi-idempotency-key-header)."""
 
 
+def check_tenant(name: str) -> str:
+    """Raises ValueError, one line."""
+    if not TENANT.fullmatch(name):
+        raise ValueError(f"tenant {name!r}: expected letters, digits, '-', '_' or '.', at most 63")
+    return name
+
+
 def is_id(text: str) -> bool:
     """Whether a job may have this id. Direct producers choose their own: visible ASCII, 1 to 128 characters, no '/'."""
     return 1 <= len(text) <= MAX_ID_CHARS and text.isascii() and text.isprintable() and not {" ", "/"} & set(text)

@@ -18,3 +18,5 @@ class Reason(StrEnum):
     """Started max_deliveries times in a row without an answer: it takes its worker down with it."""
     PAYLOAD_MISSING = "payload_missing"
     """The input was too large for the row, and is not, or not as it was, where payloads are kept."""
+    GIVEN_UP = "given_up"
+    """The broker gave its message up (SQS: maxReceiveCount) before any worker answered it."""

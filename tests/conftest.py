@@ -8,17 +8,20 @@ import hypothesis
 import pytest
 
 from tests.services import kafka as kafka_server
+from tests.services import moto_server as moto
 from tests.services import redis as redis_server
+from tests.services import sqs_server
 from tests.services.broker import Broker
 from tests.services.buckets import fresh_bucket
 from tests.services.databases import Databases
+from tests.services.elasticmq_jars import NoElasticMq
 from tests.services.installations import NoPostgres
 from tests.services.kafka_jars import NoKafka
 from tests.services.mock_kafka import mock_broker
-from tests.services.moto_server import ACCESS, moto_server
 from tests.services.postgres import Postgres
 from tests.services.redis import NoRedis, RunningRedis
 from tests.services.require import in_ci, require
+from tests.services.sqs_server import SqsServer
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -64,6 +67,28 @@ def plain_kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
+def elasticmq() -> Iterator[SqsServer]:
+    """A running ElasticMQ for the whole session: the SQS server at FOREBAY_TEST_SQS (http://host:port), else one of our own.
+    A test that stops or kills the server starts one of its own: `with ElasticMq.start() as server`."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(sqs_server.server())
+        except NoElasticMq as missing:
+            require(str(missing))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqs(request: pytest.FixtureRequest) -> Iterator[SqsServer]:
+    """The same, or moto's server where there is none. In CI always the real one."""
+    try:
+        yield request.getfixturevalue("elasticmq")
+    except pytest.skip.Exception:
+        with moto.moto_server() as endpoint, SqsServer(endpoint) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
 def redis() -> Iterator[RunningRedis]:
     """A running Redis for the whole session: the one at FOREBAY_TEST_REDIS (a URL), else one of our own. A test that kills,
     empties or fills it starts one of its own: `with Redis.start() as redis`."""
@@ -88,14 +113,14 @@ def s3() -> Iterator[str]:
     if running := os.environ.get("FOREBAY_TEST_S3"):
         yield running
         return
-    with moto_server() as endpoint:
+    with moto.moto_server() as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A fresh bucket, as FOREBAY_PAYLOADS takes it; this process may use it too."""
-    for name, value in ACCESS.items():
+    for name, value in moto.ACCESS.items():
         monkeypatch.setenv(name, value)
     return fresh_bucket(s3)
 

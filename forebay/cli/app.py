@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import forebay
-from forebay.cli import admin, dlq, errors, jobs, models, results, serve, stream, submit
+from forebay.cli import admin, dlq, errors, jobs, models, queue, results, serve, stream, submit
 
 
 def _version(wanted: bool) -> None:
@@ -33,6 +33,7 @@ for command in (serve.up, serve.api, serve.worker, stream.stream, submit.submit,
 app.add_typer(jobs.jobs, name="jobs")
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(models.models_app, name="models")
+app.add_typer(queue.queue, name="queue")
 app.add_typer(admin.db, name="db")
 app.command()(admin.config)
 

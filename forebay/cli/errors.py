@@ -94,12 +94,13 @@ def _expected() -> tuple[type[Exception], ...]:
     from pipelines.kafka.faults import KafkaFault
     from pipelines.payloads.port import PayloadMissing, PayloadsAway
     from pipelines.ports import InvalidInput
+    from pipelines.sqs.faults import SqsFault
     from pipelines.store.port import StoreAway
     from workers.errors import BadArtifact, RuntimeMissing
 
     return (
         BadSettings, BadModels, UnknownModel, UnknownVersion, BadArtifact, RuntimeMissing, StoreAway, CannotServe,
-        InvalidInput, KafkaFault, PayloadsAway, PayloadMissing, OSError,
+        InvalidInput, KafkaFault, SqsFault, PayloadsAway, PayloadMissing, OSError,
     )  # fmt: skip
 
 

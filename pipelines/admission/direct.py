@@ -35,6 +35,10 @@ class Direct(Struct, frozen=True):
     """Kept so when no job can be made after all."""
     origin: str
     sketch: "Sketch"
+    received: int = 0
+    """How often the broker has handed it out, where it counts that."""
+    doom: Dead | None = None
+    """Decided by the broker: it gave the message up."""
 
 
 class Sketch(Struct, frozen=True):
@@ -139,7 +143,10 @@ class Adopter:
 
 def _message(direct: Direct, made: _Made, outcome: SubmitOutcome) -> Adopted:
     if isinstance(outcome, Accepted):
-        return Message(outcome.id, 0, model=outcome.model, tenant=made.submission.tenant, doom=made.doom)
+        return Message(
+            outcome.id, 0, model=outcome.model, received=direct.received, tenant=made.submission.tenant,
+            doom=made.doom or direct.doom,
+        )  # fmt: skip
     return structs.replace(direct.as_it_came, error=f"no job could be made of it: its id is job {outcome.id}'s")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipelines.clock import Clock
 from pipelines.flow.breaker import Breaker
@@ -57,6 +58,8 @@ class Intake:
         self._lease = lease
         self._fetcher = fetcher
         self._orders = count()
+        self._unclaimed: list[Delivery] = []
+        """Received while the store was away."""
 
     def step(self) -> int:
         """Take in as much as there is credit for; how many deliveries, and inputs that were fetched, came. Raises
@@ -65,10 +68,12 @@ class Intake:
         room = self._credits.room()
         if room <= 0 or self.watch.given_up:
             return fetched
-        deliveries = self._queue.receive(room)
+        deliveries = self._unclaimed or self._queue.receive(room)
         if not deliveries:
             return fetched
+        self._unclaimed = deliveries  # until they are claimed, the next step finds them here again
         claimed, others = self._claim(deliveries)
+        self._unclaimed = []
         self._credits.take(len(claimed) + len(others), sum([d.claim.size for d in claimed if d.claim is not None]))
         self._outbox.put(others)
         self._admit(claimed)
@@ -109,7 +114,8 @@ class Intake:
                 wary = self._breaker.is_wary(claim.model, claim.version)
                 group = groups[claim.model, claim.version] = _Group(served, wary)
             paused = self._breaker.pause_left(claim.model, claim.version, claim.tenant) if group.wary else 0.0
-            doom = _doom(delivery.message, claim)
+            message = delivery.message
+            doom = None if message is None else _doom(message, claim)
             if doom is not None:
                 verdicts.append(Entry(delivery, doom))
             elif group.served is None:
@@ -117,6 +123,8 @@ class Intake:
             elif paused > 0:
                 verdicts.append(Entry(delivery, Release(self._breaker.back_in(claim))))
             else:
+                if message is not None and message.received > group.served.limits.max_deliveries:
+                    claim = _suspected(claim)
                 item = Item(delivery, claim, group.served, now, next(self._orders))
                 (group.items if claim.inputs_ref is None else large).append(item)
         every = [item for group in groups.values() for item in group.items]
@@ -174,8 +182,14 @@ class Intake:
         self.watch.hand = self.watch.hand[len(items) :]  # in the order of the groups
 
 
-def _doom(message: Message | None, claim: Claim) -> Dead | None:
+def _doom(message: Message, claim: Claim) -> Dead | None:
     """What was decided before the claim, if it was of this row and generation: once replayed, it runs as any other."""
-    if message is None or message.doom is None or message.tenant not in (None, claim.tenant):
+    if message.doom is None or message.tenant not in (None, claim.tenant):
         return None
     return message.doom if message.generation == claim.generation else None
+
+
+def _suspected(claim: Claim) -> Claim:
+    """Handed out that often, it may be what takes workers down: it runs alone. No more than that, for the broker counts the
+    neighbours of a culprit too: what dead-letters a job is its own `starts`."""
+    return replace(claim, lost=max(claim.lost, 2))

@@ -2,6 +2,7 @@
 put there itself, or a stray."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import msgspec
@@ -17,65 +18,64 @@ MOST_GENERATIONS = 1 << 31
 _SHOWN = 200
 
 Found: TypeAlias = Message | Direct | Stray
+"""What a broker's message turned out to be."""
 
 
-class Incoming(Struct, frozen=True):
-    """As it lay on the broker."""
+class Origin(Struct, frozen=True):
+    """Where a message was found, and what came beside its body. Asked for only when that matters."""
 
     source: str
     """The topic or queue."""
     position: str
-    """Within the source, once and for all: `<partition>@<offset>`, or the message's id."""
-    value: bytes | None
+    """Within the source: it names the message however often it is delivered."""
+    place: str
+    """Both, as a job shows where it came from."""
     key: bytes | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
-    origin: str = ""
-    """Both, as a job shows where it came from."""
 
 
-def encode(message: Message) -> bytes:
-    """An input that is too large stays in its row."""
+def encode(message: Message, most: int = INLINE_BYTES) -> bytes:
+    """The body. An input of more than `most` bytes stays in its row."""
     inputs = message.inputs
-    if inputs is None or len(inputs) > INLINE_BYTES:
-        envelope = Envelope(message.id, message.generation)
-    else:
-        digest = hashlib.sha256(inputs).hexdigest()
-        envelope = Envelope(message.id, message.generation, digest=digest, inputs=msgspec.Raw(inputs))
-    return _encoder.encode(envelope)
+    if inputs is None or len(inputs) > most:
+        return _encoder.encode(Envelope(message.id, message.generation))
+    digest = hashlib.sha256(inputs).hexdigest()
+    return _encoder.encode(Envelope(message.id, message.generation, digest=digest, inputs=msgspec.Raw(inputs)))
 
 
-def decode(incoming: Incoming) -> Found:
+def decode(body: bytes | None, origin: Callable[[], Origin]) -> Found:
     """An envelope of a later version wakes its row as well as ours. Raises nothing."""
-    if incoming.value is None:
-        return stray(incoming, "no value: expected an envelope, or a job: {model, inputs}")
+    if body is None:
+        return stray(body, origin(), "no value: expected an envelope, or a job: {model, inputs}")
     try:
-        envelope = _decoder.decode(incoming.value)
+        envelope = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
-        return _foreign(incoming, f"no envelope: {fault}")
+        return _foreign(body, origin(), f"no envelope: {fault}")
     if envelope.model is not None:
-        return _foreign(incoming, "model: expected its name")
+        return _foreign(body, origin(), "model: expected its name")
     if not (0 < len(envelope.id) <= MAX_ID_CHARS and envelope.id.isprintable()):
-        return stray(incoming, f"id: expected 1 to {MAX_ID_CHARS} printable characters")
+        return stray(body, origin(), f"id: expected 1 to {MAX_ID_CHARS} printable characters")
     if not 0 <= envelope.generation < MOST_GENERATIONS:
-        return stray(incoming, f"generation: expected 0 to {MOST_GENERATIONS - 1}, got {envelope.generation}")
+        told = f"generation: expected 0 to {MOST_GENERATIONS - 1}, got {envelope.generation}"
+        return stray(body, origin(), told)
     return Message(envelope.id, envelope.generation, _inputs(envelope))
 
 
-def stray(incoming: Incoming, error: str) -> Stray:
+def stray(body: bytes | None, origin: Origin, error: str) -> Stray:
     return Stray(
-        source=incoming.source,
-        position=incoming.position,
-        raw=incoming.value,
+        source=origin.source,
+        position=origin.position,
+        raw=body,
         error="".join(char if char.isprintable() else " " for char in error)[:_SHOWN],
-        key=incoming.key,
-        headers=incoming.headers,
+        key=origin.key,
+        headers=origin.headers,
     )
 
 
-def _foreign(incoming: Incoming, error: str) -> Direct | Stray:
+def _foreign(body: bytes, origin: Origin, error: str) -> Direct | Stray:
     """A job of a direct producer names its model; nothing of ours does."""
-    as_it_came = stray(incoming, error)
-    return direct_of(as_it_came, incoming.origin or f"{incoming.source}:{incoming.position}") or as_it_came
+    as_it_came = stray(body, origin, error)
+    return direct_of(as_it_came, origin.place) or as_it_came
 
 
 def _inputs(envelope: Envelope) -> bytes | None:

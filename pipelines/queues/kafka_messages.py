@@ -1,10 +1,10 @@
-"""Job messages as records of Kafka: the key is the job's id, the value an envelope."""
+"""Job messages as records of Kafka: the key is the job's id, the value its envelope."""
 
 from typing import Protocol, TypeAlias
 
 from pipelines.ports import Message
 from pipelines.queues import envelopes
-from pipelines.queues.envelopes import Found, Incoming
+from pipelines.queues.envelopes import Found, Origin
 
 Headers: TypeAlias = "list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None] | None"
 
@@ -21,24 +21,19 @@ class Record(Protocol):
 
 
 def encode(message: Message) -> tuple[bytes, bytes]:
-    """Key and value."""
+    """Key and value. An input that is too large stays in its row."""
     return message.id.encode(), envelopes.encode(message)
 
 
 def decode(record: Record) -> Found:
     """Raises nothing."""
-    topic = record.topic() or ""
+    return envelopes.decode(_bytes(record.value()), lambda: _origin(record))
+
+
+def _origin(record: Record) -> Origin:
     position = f"{record.partition()}@{record.offset()}"
-    return envelopes.decode(
-        Incoming(
-            source=topic,
-            position=position,
-            value=_bytes(record.value()),
-            key=_bytes(record.key()),
-            headers=_headers(record),
-            origin=f"{topic}-{position}",
-        )
-    )
+    topic = record.topic() or ""
+    return Origin(topic, position, f"{topic}-{position}", _bytes(record.key()), _headers(record))
 
 
 def _headers(record: Record) -> tuple[tuple[str, bytes | None], ...]:

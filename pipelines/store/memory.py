@@ -200,7 +200,10 @@ class MemoryStore:
             due.sort(key=lambda row: row.visible_at)
             for row in due[:most]:
                 row.held_until = now + hold
-            return [Message(row.given.id, row.generation, row.inputs or None, row.given.model) for row in due[:most]]
+            return [
+                Message(row.given.id, row.generation, row.inputs or None, row.given.model, row.given.traceparent)
+                for row in due[:most]
+            ]
 
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
         now = self._now()

@@ -28,7 +28,7 @@ _RULES = (
 _FOUND = " UNION ".join(f"SELECT seq FROM ({rule}) AS rule_{place}" for place, rule in enumerate(_RULES))
 _ANY = f"SELECT seq FROM ({_FOUND}) AS found LIMIT 1"
 _PICK = f"""
-SELECT seq, id, generation, inputs, model FROM jobs WHERE seq IN ({_FOUND}) AND held_until <= {{now}}
+SELECT seq, id, generation, inputs, model, traceparent FROM jobs WHERE seq IN ({_FOUND}) AND held_until <= {{now}}
 ORDER BY visible_at LIMIT :most {{skip_locked}}
 """
 
@@ -75,7 +75,7 @@ class Sending:
             picked = self.db.run(connection, _PICK, **values).all()
             if picked:
                 self.db.run(connection, _HOLD, _HOLD_FIELDS, rows=pack([(row.seq,) for row in picked]), hold=hold)
-            return [Message(row.id, row.generation, bytes(row.inputs), row.model) for row in picked]
+            return [Message(row.id, row.generation, bytes(row.inputs), row.model, row.traceparent) for row in picked]
 
         # Mostly there is nothing, and then nobody's write has to wait.
         found = self.db.read(lambda connection: self.db.run(connection, _ANY, **values).first())

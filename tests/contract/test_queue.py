@@ -1,4 +1,4 @@
-"""The queue's contract (pipelines/ports.py), the same over memory, the store and Kafka."""
+"""The queue's contract (pipelines/ports.py), the same over memory, the store, Kafka and SQS."""
 
 import hashlib
 import itertools
@@ -21,11 +21,13 @@ from schemas.reasons import Reason
 from schemas.verdicts import Done, Release, Retry, Verdict
 
 LEASE = 30.0
-WITHIN = 20.0
+WITHIN = 45.0
 """Seconds that a broker may take to deliver; nothing waits so long when all is well."""
 QUIET = 0.3
 """What has not come after this does not come."""
 DONE = Done(b"{}")
+BROKERS = ("kafka", "sqs")
+"""Kinds whose messages come by themselves, in threads of their own."""
 
 
 class Subject(Protocol):
@@ -121,13 +123,21 @@ class OnStore:
         self.rows.store.db.skew += seconds
 
 
-class OnKafka:
+class Side(Protocol):
+    """A broker's."""
+
+    outlet: Any
+
+    def receiver(self) -> Queue: ...
+    def crash(self, queue: Queue) -> None: ...
+    def close(self) -> None: ...
+
+
+class OnBroker:
     """Claims and records as the intake and the recorder do, for the store has the due times."""
 
-    def __init__(self, bootstrap: str, topic: str, store: SqlStore) -> None:
-        from tests.contract.kafka_queues import KafkaSide
-
-        self.side = KafkaSide(bootstrap, topic)
+    def __init__(self, side: Side, store: SqlStore) -> None:
+        self.side = side
         self.rows = Rows(store)
 
     def receiver(self) -> Queue:
@@ -162,7 +172,7 @@ class OnKafka:
         self.side.close()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres", "kafka"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "kafka", "sqs"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -173,16 +183,27 @@ def subject(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         yield OnMemory()
         return
     url = request.getfixturevalue("postgres_url") if kind == "postgres" else f"sqlite:///{tmp_path}/store.db"
-    store = open_store(url, broker=kind == "kafka")
-    if kind != "kafka":
+    store = open_store(url, broker=kind in BROKERS)
+    if kind not in BROKERS:
         yield OnStore(store)
         store.close()
         return
-    kafka: Any = request.getfixturevalue("plain_kafka")
-    subject = OnKafka(kafka.bootstrap, kafka.fresh_topic(partitions=3), store)
+    subject = OnBroker(side_of(kind, request), store)
     yield subject
     subject.close()
     store.close()
+
+
+def side_of(kind: str, request: pytest.FixtureRequest) -> Any:
+    if kind == "sqs":
+        from tests.contract.sqs_queues import SqsSide
+
+        sqs = request.getfixturevalue("sqs")
+        return SqsSide(sqs, sqs.fresh_queue())
+    from tests.contract.kafka_queues import KafkaSide
+
+    kafka = request.getfixturevalue("plain_kafka")
+    return KafkaSide(kafka.bootstrap, kafka.fresh_topic(partitions=3))
 
 
 def identity(delivery: Delivery) -> str:
@@ -208,7 +229,7 @@ def receive(queue: Queue, count: int, most: int = 1000) -> list[Delivery]:
 
 def rest(queue: Queue, kind: str) -> list[Delivery]:
     """What still comes."""
-    if kind != "kafka":
+    if kind not in BROKERS:
         return queue.receive(1000)
     until = time.monotonic() + QUIET
     got: list[Delivery] = []

@@ -11,9 +11,12 @@ def store(request: pytest.FixtureRequest) -> str | None:
     return None if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "kafka"])
+@pytest.fixture(params=["sqlite", "postgresql", "kafka", "sqs"])
 def ground(request: pytest.FixtureRequest) -> Ground:
-    """Each store as the queue, and Kafka as the queue beside SQLite."""
+    """Each store as the queue, Kafka as the queue beside SQLite, and SQS beside PostgreSQL."""
+    if request.param == "sqs":
+        server = request.getfixturevalue("elasticmq")
+        return Ground(str(request.getfixturevalue("postgres_url")), server.address(server.fresh_queue()))
     if request.param == "kafka":
         broker = request.getfixturevalue("kafka")
         return Ground(None, f"kafka://{broker.bootstrap}/{broker.fresh_topic(partitions=3)}")

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tests.services.moto_server import ACCESS
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,10 @@ class Place:
         self._started.append(process)
         return process
 
+    def environ(self, more: Mapping[str, str]) -> None:
+        """Variables of what is started from now on."""
+        self._environment |= more
+
     def close(self) -> None:
         for process in self._started:
             if process.code is None:
@@ -155,9 +161,8 @@ def eventually(
 
 
 def _clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("FOREBAY_")} | {
-        "PYTHONUNBUFFERED": "1"
-    }
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(("FOREBAY_", "AWS_"))}
+    return theirs | ACCESS | {"PYTHONUNBUFFERED": "1"}
 
 
 def _end_with_the_test() -> None:

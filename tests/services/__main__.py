@@ -1,42 +1,84 @@
-"""`make services`: the tests' PostgreSQL, Redis and Kafka, until Ctrl-C or SIGTERM."""
+"""`make services`: the tests' PostgreSQL, Redis, Kafka, ElasticMQ and S3, until Ctrl-C or SIGTERM. What it prints are lines
+for a shell's environment."""
 
 import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
-from tests.services import kafka, postgres, redis
+from tests.services import elasticmq, kafka, moto_server, postgres, redis
+from tests.services.buckets import fresh_bucket
+from tests.services.elasticmq import ElasticMq
+from tests.services.elasticmq_jars import NoElasticMq
 from tests.services.installations import NoPostgres
 from tests.services.kafka import Kafka
 from tests.services.kafka_jars import NoKafka
 from tests.services.postgres import Postgres
 from tests.services.redis import NoRedis, Redis
 
+MISSING = (
+    NoPostgres, postgres.Failed, NoRedis, redis.Failed, NoKafka, kafka.Failed, NoElasticMq, elasticmq.Failed,
+    moto_server.Failed,
+)  # fmt: skip
+
+
+@contextmanager
+def _postgres() -> Iterator[Mapping[str, str]]:
+    with Postgres.start() as server:
+        yield {"FOREBAY_STORE": server.fresh_database(), "FOREBAY_TEST_POSTGRES": server.url}
+
+
+@contextmanager
+def _redis() -> Iterator[Mapping[str, str]]:
+    with Redis.start() as server:
+        yield {"FOREBAY_REDIS": server.url, "FOREBAY_TEST_REDIS": server.url}
+
+
+@contextmanager
+def _kafka() -> Iterator[Mapping[str, str]]:
+    with Kafka.start() as broker:
+        yield {"FOREBAY_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap, "FOREBAY_TEST_KAFKA": broker.bootstrap}
+
+
+@contextmanager
+def _elasticmq() -> Iterator[Mapping[str, str]]:
+    with ElasticMq.start() as server:
+        queue = f"sqs://forebay?region=elasticmq&endpoint={server.endpoint}"
+        yield {**moto_server.ACCESS, "FOREBAY_QUEUE": queue, "FOREBAY_TEST_SQS": server.endpoint}
+
+
+@contextmanager
+def _s3() -> Iterator[Mapping[str, str]]:
+    with moto_server.moto_server() as endpoint:
+        yield {"FOREBAY_PAYLOADS": fresh_bucket(endpoint), "FOREBAY_TEST_S3": endpoint}
+
+
+SERVICES = {
+    "PostgreSQL": _postgres,
+    "Redis": _redis,
+    "Kafka": _kafka,
+    "ElasticMQ": _elasticmq,
+    "S3": _s3,
+}
+
 
 def main() -> int:
+    started = 0
     with ExitStack() as services:
-        try:
-            database = services.enter_context(Postgres.start())
-        except (NoPostgres, postgres.Failed) as fault:
-            sys.stderr.write(f"{fault}\n")
+        for name, start in SERVICES.items():
+            try:
+                variables = services.enter_context(start())
+            except MISSING as fault:
+                sys.stderr.write(f"without {name}: {fault}\n")
+                continue
+            started += 1
+            sys.stdout.write("".join(f"export {variable}='{value}'\n" for variable, value in variables.items()))
+            sys.stdout.flush()
+        if not started:
             return 1
-        _say(f"FOREBAY_STORE={database.fresh_database()}\nFOREBAY_TEST_POSTGRES={database.url}\n")
-        try:
-            cache = services.enter_context(Redis.start())
-            _say(f"FOREBAY_REDIS={cache.url}\nFOREBAY_TEST_REDIS={cache.url}\n")
-        except (NoRedis, redis.Failed) as fault:
-            sys.stderr.write(f"without Redis: {fault}\n")
-        try:
-            broker = services.enter_context(Kafka.start())
-            _say(f"FOREBAY_KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap}\nFOREBAY_TEST_KAFKA={broker.bootstrap}\n")
-        except (NoKafka, kafka.Failed) as fault:
-            sys.stderr.write(f"without Kafka: {fault}\n")
+        sys.stderr.write("These run until Ctrl-C; paste the lines above into the shells that use them.\n")
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
     return 0
-
-
-def _say(lines: str) -> None:
-    sys.stdout.write(lines)
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from confluent_kafka import KafkaException
 from tests.services import account as accounts
 from tests.services import guard, kafka_jars
 from tests.services.broker import Broker
+from tests.services.jars import archive_flags, archive_of
 from tests.services.kafka_jars import KafkaJars
 from tests.services.kafka_settings import QUICK, server_settings
 from tests.services.ports import steady_port
@@ -62,11 +63,9 @@ class Kafka(Broker):
         """A new, empty broker that answers. `options` are settings of server.properties, `jvm` is Java's flags: QUICK
         starts fast, THROUGHPUT runs fast. Raises NoKafka or Failed."""
         jars = kafka_jars.find()
-        if not _archive(jars).exists() and os.access(jars.folder, os.W_OK):
+        if not archive_of(jars).exists() and os.access(jars.folder, os.W_OK):
             _make_archive(jars)
-        archive = _archive(jars)
-        usable = archive.exists() and archive.stat().st_size > 0
-        return cls._started(jars, options or {}, [*jvm, *([f"-XX:SharedArchiveFile={archive}"] if usable else [])])
+        return cls._started(jars, options or {}, [*jvm, *archive_flags(jars)])
 
     @classmethod
     def _started(cls, jars: KafkaJars, options: Mapping[str, str], jvm: Sequence[str]) -> Self:
@@ -185,11 +184,6 @@ def broker() -> Iterator[Broker]:
         lent.drop()
 
 
-def _archive(jars: KafkaJars) -> Path:
-    """Java's archive of the classes that a broker loads. Java itself leaves aside one that it did not write."""
-    return jars.folder / "classes.jsa"
-
-
 def _make_archive(jars: KafkaJars) -> None:
     """Once per cache: a broker that starts and stops leaves its loaded classes; starts then take half the time."""
     with Kafka._started(jars, {}, QUICK) as server:
@@ -200,7 +194,7 @@ def _make_archive(jars: KafkaJars) -> None:
             server.stop()
             made.touch()  # empty where this Java can't: not tried again
             made.chmod(0o644)
-            made.replace(_archive(jars))
+            made.replace(archive_of(jars))
         finally:
             made.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from api.metrics import Metrics
 from pipelines.store.memory import MemoryStore
 from schemas.model_spec import Batching, Limits, ModelSpec, TensorSpec, VersionSpec
 from workers.metrics import PrometheusObserver
+from workers.queue_depth import QueueDepth
 from workers.queue_lag import QueueLag
 from workers.runtimes import onnx, torch
 from workers.stream_metrics import StreamMetrics
@@ -70,6 +71,7 @@ def test_metrics_lists_every_metric_and_no_other() -> None:
     StreamMetrics(of_stream, "m", "1", lambda: 0.0, print)
     assert first_cells(page["Of a stream worker"]) == {shown(metric) for metric in of_stream.collect()}
     of_worker.register(QueueLag(dict))
+    of_worker.register(QueueDepth(dict))
     assert first_cells(page["Of a worker"]) == {shown(metric) for metric in of_worker.collect()}
 
 

@@ -133,7 +133,7 @@ def test_two_tenants_with_one_key_are_refused() -> None:
             "port: Input should be a valid integer, unable to parse string as an integer, got 'http'",
         ),
         ("FOREBAY_PORT", "70000", "port: Input should be less than or equal to 65535"),
-        ("FOREBAY_QUEUE", "sqs://q", "queue: expected `store`"),
+        ("FOREBAY_QUEUE", "amqp://q", "queue: expected `store`"),
         ("FOREBAY_CREDITS", "0", "credits: Input should be greater than or equal to 1"),
         ("FOREBAY_HOST", "0.0.0.0", "settings: host 0.0.0.0 can be reached from outside: set keys first"),
         ("FOREBAY_KEYS__TEAM", "short", "keys: key of 'team': expected at least 16 characters"),

@@ -1,0 +1,119 @@
+"""The sending side: batches of ten, several in flight; what SQS did not confirm in time is left to the sweeper."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from typing import Any
+
+from msgspec import Struct
+
+from pipelines.ports import Message
+from pipelines.queues.sqs_messages import entry, size_of
+from pipelines.sqs.client import MOST, MOST_BYTES, Sqs
+from pipelines.sqs.daemons import Daemons
+from pipelines.sqs.errors import RAISED, fault_of
+from pipelines.sqs.faults import SqsFault
+from pipelines.sqs.names import Named
+from pipelines.sqs.queues import url_of
+
+PATIENCE_S = 1.0
+
+
+class _Batch(Struct):
+    queue: Named
+    places: list[int] = []
+    entries: list[dict[str, Any]] = []
+    size: int = 0
+
+
+class SqsOutlet:
+    """Any thread may send. A broker that is away costs `patience` seconds, and the answer is False."""
+
+    def __init__(
+        self,
+        client: Sqs,
+        queue_of: Callable[[str], Named],
+        unique: Callable[[], str],
+        tell: Callable[[str], None],
+        parallel: int = 4,
+        patience: float = PATIENCE_S,
+    ) -> None:
+        """`queue_of`: where the jobs of a model go. `unique`: never the same twice."""
+        self._client = client
+        self._queue_of = queue_of
+        self._unique = unique
+        self._tell = tell
+        self._patience = patience
+        self._urls: dict[Named, str] = {}
+        self._pool = Daemons(parallel, "forebay-sqs-send")
+
+    def send(self, messages: Sequence[Message], delay: float = 0.0) -> list[bool]:
+        """With a delay nothing is sent, and the sweeper sends when the row is due: a message kept back by SQS would only
+        come beside that one."""
+        confirmed = [False] * len(messages)
+        if delay > 0:
+            return confirmed
+        asked = [self._pool.submit(self._send, batch) for batch in self._batches(messages)]
+        done, late = wait(asked, self._patience)
+        for future in late:
+            future.cancel()
+        for future in done:
+            for place in future.result():
+                confirmed[place] = True
+        if late:
+            self._tell(f"sqs: not sent: no answer within {self._patience:g} s")
+        return confirmed
+
+    def answers(self) -> bool:
+        """Asked of every queue that was used so far, or of the one that a model without a pool goes to."""
+        known = list(self._urls) or [self._queue_of("")]
+        asked: list[Future[str]] = [self._pool.submit(url_of, self._client, queue) for queue in known]
+        done, late = wait(asked, self._patience)
+        for future in late:
+            future.cancel()
+        return not late and all(future.exception() is None for future in done)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
+    def _batches(self, messages: Sequence[Message]) -> Iterator[_Batch]:
+        """Each at most ten, and no larger than SQS takes."""
+        open_: dict[Named, _Batch] = {}
+        for place, message in enumerate(messages):
+            queue = self._queue_of(message.model)
+            made = entry(message, queue.fifo, self._unique)
+            size = size_of(made)
+            batch = open_.get(queue)
+            if batch is not None and (len(batch.places) == MOST or batch.size + size > MOST_BYTES):
+                yield batch
+                batch = None
+            if batch is None:
+                batch = open_[queue] = _Batch(queue)
+            made["Id"] = str(place)
+            batch.places.append(place)
+            batch.entries.append(made)
+            batch.size += size
+        yield from open_.values()
+
+    def _send(self, batch: _Batch) -> list[int]:
+        """The places of those that were confirmed. Raises nothing."""
+        where = f"queue {batch.queue.name!r}"
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._url(batch.queue), Entries=batch.entries)
+        except RAISED as fault:
+            self._tell(f"sqs: not sent: {fault_of(fault, where)}")
+            return []
+        except SqsFault as fault:
+            self._tell(f"sqs: not sent: {fault}")
+            return []
+        failed = answer.get("Failed") or ()
+        if failed:
+            told = f"{failed[0].get('Code')}: {failed[0].get('Message')}"
+            self._tell(f"sqs: {len(failed)} not sent: {where}: {told}")
+        return [int(each["Id"]) for each in answer.get("Successful") or ()]
+
+    def _url(self, queue: Named) -> str:
+        """Looked up once: a queue that was made anew has the same."""
+        url = self._urls.get(queue)
+        if url is None:
+            url = self._urls[queue] = url_of(self._client, queue)
+        return url

@@ -1,0 +1,97 @@
+"""What goes on beside: what waits stays invisible, how much lies in the queue is looked up, dead letters are drained."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from pipelines.queues.sqs_calls import Calls, set_visibility
+from pipelines.queues.sqs_dead import DeadQueue, receive_dead
+from pipelines.queues.sqs_inbox import Inbox
+from pipelines.queues.sqs_receiving import Plan
+from pipelines.sqs.faults import SqsFault
+from pipelines.sqs.queues import attributes_of, name_of
+
+DEPTH_EVERY_S = 15.0
+DRAIN_EVERY_S = 10.0
+"""The dead-letter queue is looked at so often; at every step while it brings something."""
+_STATES = {
+    "ApproximateNumberOfMessages": "visible",
+    "ApproximateNumberOfMessagesNotVisible": "in_flight",
+    "ApproximateNumberOfMessagesDelayed": "delayed",
+}
+
+Depth: TypeAlias = Mapping[tuple[str, str], int]
+"""Messages by queue and state."""
+
+
+class Tending:
+    """One thread, for all that is slow."""
+
+    def __init__(self, calls: Calls, plan: Plan, inbox: Inbox, dead: DeadQueue | None) -> None:
+        self._calls = calls
+        self._plan = plan
+        self._inbox = inbox
+        self._dead = dead
+        self._stopping = threading.Event()
+        self._depth_at = self._drain_at = float("-inf")
+        self._thread = threading.Thread(target=self._loop, name="forebay-sqs-tend", daemon=True)
+        self.on_arrival: Callable[[], None] = lambda: None
+        self.depth: Depth = {}
+        """Made anew every 15 s, never changed."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, within: float) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(within)
+
+    def step(self) -> None:
+        now = self._calls.monotonic()
+        self._keep_fresh(now)
+        if now - self._drain_at >= DRAIN_EVERY_S:
+            self._drain(now)
+        if now - self._depth_at >= DEPTH_EVERY_S:
+            self._depth_at = now
+            self._look_at_depth()
+
+    def _loop(self) -> None:
+        every = min(1.0, self._plan.visibility / 8)
+        while not self._stopping.wait(every):
+            self.step()
+
+    def _keep_fresh(self, now: float) -> None:
+        """What waits for an intake that is busy stays ours; what waits for one that is stuck is let go."""
+        lease = self._plan.visibility
+        ageing = self._inbox.older(now - lease / 4)
+        if not ageing:
+            return
+        kept = set()
+        if now - self._inbox.asked < lease:
+            kept = set_visibility(self._calls, [arrival.receipt for arrival in ageing], lease, lease / 4)
+            for arrival in ageing:
+                arrival.fresh = now if arrival.receipt in kept else arrival.fresh
+        limit = now - lease / 2
+        self._inbox.drop(lambda arrival: arrival.fresh < limit)
+
+    def _drain(self, now: float) -> None:
+        """Only while the intake asks, and when what came before is gone."""
+        if self._dead is None or not self._inbox.demanded(now):
+            return
+        found = receive_dead(self._calls, self._dead, self._plan.visibility)
+        if found:
+            self._inbox.add(found)
+            self.on_arrival()
+        else:
+            self._drain_at = now
+
+    def _look_at_depth(self) -> None:
+        depth: dict[tuple[str, str], int] = {}
+        for url in [self._plan.queue, *([self._dead.url] if self._dead is not None else [])]:
+            try:
+                found = attributes_of(self._calls.client, url, tuple(_STATES))
+            except SqsFault:  # told by the threads that receive
+                continue
+            depth |= {(name_of(url), state): int(found.get(attribute, 0)) for attribute, state in _STATES.items()}
+        self.depth = depth
