@@ -30,9 +30,10 @@ check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
 	$(BIN)/python -m pytest tests/unit tests/flow -q -m "not soak"
 
 .PHONY: test
-test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on a PostgreSQL, a Kafka and an ElasticMQ of its own
+test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on servers of its own
 	@$(BIN)/python -m tests.services.kafka_jars || test "$$CI" != true
 	@$(BIN)/python -m tests.services.elasticmq_jars || test "$$CI" != true
+	@$(BIN)/python -m tests.deploy.tools || test "$$CI" != true
 	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-branch --cov-report=term
 
 .PHONY: soak

@@ -4,6 +4,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,14 +70,15 @@ def _commands() -> Iterator[tuple[str, ...]]:
 COMMANDS = frozenset(_commands())
 
 
-def metrics() -> set[str]:
+@cache
+def metrics() -> frozenset[str]:
     """Every name that a scrape may show, a histogram's without its suffixes."""
-    return {
+    return frozenset(
         f"{name.removesuffix('_total')}_total" if kind in ("Counter", "counter") else name
         for package in ("api", "workers", "pipelines", "forebay")
         for file in (CHECKOUT / package).rglob("*.py")
         for kind, name in _metrics_of(ast.parse(file.read_text()))
-    }
+    )
 
 
 def _metrics_of(tree: ast.AST) -> Iterator[tuple[str, str]]:
