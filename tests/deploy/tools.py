@@ -1,6 +1,6 @@
 """The checkers of deploy/: fetched by version from the ordinary registries, built once, cached below the checkout.
 
-`python -m tests.deploy.tools` fetches them ahead of time and prints how long each took. See deploy/checks/README.md.
+`python -m tests.deploy.tools` fetches them ahead of time and prints how long each took. See deploy/README.md.
 """
 
 import json
