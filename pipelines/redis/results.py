@@ -7,6 +7,7 @@ missing, and is written anew. Never pickle.
 import queue
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
@@ -16,7 +17,7 @@ from redis import Redis
 from pipelines.redis.address import RedisAddress
 from pipelines.redis.connecting import FAULTS, connect
 from pipelines.redis.health import Health
-from schemas.jobs import JobView
+from schemas.jobs import JobView, Timings
 from schemas.states import State
 
 Named = tuple[str, str]
@@ -38,6 +39,8 @@ _WRITE_WITHIN_S = 0.5
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(JobView).decode
+_FORM = zlib.crc32(repr((JobView.__struct_fields__, Timings.__struct_fields__)).encode()).to_bytes(4, "big")
+"""Before every value: a release whose views have other fields reads none of it."""
 
 
 class RedisResults:
@@ -111,7 +114,7 @@ class RedisResults:
     def _write(self, client: "Redis", views: Sequence[JobView]) -> None:
         with client.pipeline(transaction=False) as writes:
             for view in views:
-                value, left = _encode(view), self._left(view)
+                value, left = written(view), self._left(view)
                 if len(value) <= MOST_BYTES and left > 0:
                     writes.set(self._key(view.tenant, view.id), value, px=left)
             if len(writes):
@@ -121,6 +124,11 @@ class RedisResults:
         """Milliseconds that it may be kept: it must not outlive its row."""
         ended = view.timings.finished_at or 0.0
         return int(min(LONGEST_S, ended + self._retention - self._clock()) * 1000)
+
+
+def written(view: JobView) -> bytes:
+    """As it stands in Redis."""
+    return _FORM + _encode(view)
 
 
 def _those(wanted: Sequence[Named], values: Sequence[bytes | None]) -> Mapping[Named, JobView]:
@@ -134,8 +142,10 @@ def _those(wanted: Sequence[Named], values: Sequence[bytes | None]) -> Mapping[N
 
 def _view(value: bytes) -> JobView | None:
     """None for whatever is no view: somebody else's value, another release's, half of one."""
+    if value[:4] != _FORM:
+        return None
     try:
-        return _decode(value)
+        return _decode(value[4:])
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
         return None
 
