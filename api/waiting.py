@@ -20,13 +20,15 @@ _LEAST = 64
 class Waiter:
     """Registered before the job is first read, so that no notice falls between."""
 
-    __slots__ = ("future", "id", "tenant")
+    __slots__ = ("future", "id", "left", "tenant")
 
     def __init__(self, tenant: str, id: str, future: asyncio.Future[Seen]) -> None:
         self.tenant = tenant
         self.id = id
         self.future = future
         """How the job ended; None when waiting is over for everybody (shutdown)."""
+        self.left = False
+        """Nobody waits any more."""
 
 
 class Waiting:
@@ -39,7 +41,7 @@ class Waiting:
         self._poll = poll
         self._waiters: dict[str, list[Waiter]] = {}
         self._due: deque[tuple[float, Waiter]] = deque()
-        """When to look for each, the soonest first; also those that are woken by now."""
+        """When to look for each, the soonest first; also those that left meanwhile."""
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self.count = 0
@@ -74,6 +76,7 @@ class Waiting:
         if among is None or waiter not in among:
             return
         among.remove(waiter)
+        waiter.left = True
         self.count -= 1
         if not among:
             del self._waiters[waiter.id]
@@ -99,7 +102,7 @@ class Waiting:
         found: list[Waiter] = []
         while self._due and self._due[0][0] <= now and len(found) < most:
             _, waiter = self._due.popleft()
-            if not waiter.future.done():
+            if not waiter.left:
                 found.append(waiter)
         self._due.extend((now + self._poll, waiter) for waiter in found)
         return found

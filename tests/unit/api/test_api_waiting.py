@@ -116,6 +116,19 @@ def test_a_notice_is_looked_up_at_once_and_who_left_is_not() -> None:
     run(body)
 
 
+def test_who_left_leaves_nothing_behind() -> None:
+    async def body() -> None:
+        waiting = waiting_on(Reader(), FakeNotices())
+        waiting.register("t", "stays")
+        for n in range(1000):
+            waiting.forget(waiting.register("t", f"j{n}"))
+        await asyncio.sleep(20)
+        assert len(waiting._due) == 1
+        waiting.stop()
+
+    run(body)
+
+
 def test_a_store_that_is_busy_is_asked_again() -> None:
     async def body() -> None:
         reader = Reader()
