@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import bodies
+from api.documentation_uploads import UPLOAD_KINDS, upload_paths
 from api.problems import ProblemBody
 from schemas.model_spec import ModelSpec
 from schemas.submissions import Entry, Submit
@@ -21,13 +22,15 @@ _REF = "#/components/schemas/{name}"
 _STATUSES = {
     400: "Malformed: not JSON, not UTF-8, or a bad header or query parameter",
     401: "No valid API key",
+    403: "The address of the upload has expired, or is not as it was given",
     404: "Unknown model, version or job",
-    410: "The job was purged at the end of its retention",
+    410: "The job was purged at the end of its retention, or its large result is gone",
+    412: "The upload is there already, and stays as it is",
     413: "The body is too large",
     415: "Not plain JSON",
     422: "JSON that does not fit: an unknown field, an input of another shape, a key of another request",
     429: "Too much is waiting",
-    503: "The store cannot be reached: nothing was confirmed",
+    503: "The store, or where large payloads are kept, cannot be reached: nothing was confirmed",
 }
 
 
@@ -49,7 +52,7 @@ class Documentation:
         app = self._app
         document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
         examples = examples_of(self._specs)
-        document["paths"] = {**_hot_paths(examples), **document["paths"]}
+        document["paths"] = {**_hot_paths(examples), **upload_paths(_body, _answer, _problems), **document["paths"]}
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(_schemas())
         if self._keys:
@@ -158,7 +161,7 @@ def _problems(*statuses: int) -> Json:
 
 
 def _schemas() -> Json:
-    kinds = [Submit, bodies.ResultBody, bodies.AcceptedBody, ProblemBody, Entry]
+    kinds = [Submit, bodies.ResultBody, bodies.AcceptedBody, ProblemBody, Entry, *UPLOAD_KINDS]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     named: Json = dict(schemas)
     items = {"$ref": _REF.format(name="Entry")}
@@ -168,6 +171,7 @@ def _schemas() -> Json:
     named["BatchBody"] = _object("BatchBody", {"type": "array", "items": {"anyOf": either}})
     for name in ("Submit", "Entry"):  # msgspec shows a raw field as anything, with a default that is no JSON
         named[name]["properties"]["inputs"] = {"description": "One item: an object by input name, or the OIP's list"}
+        named[name]["oneOf"] = [{"required": ["inputs"]}, {"required": ["inputs_ref"]}]
         named[name]["properties"]["metadata"] = {"type": ["object", "null"], "description": "Returned as sent"}
         named[name]["properties"]["webhook"] = {"type": "null", "description": "Not available yet"}
     return named

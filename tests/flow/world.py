@@ -31,6 +31,8 @@ from schemas.states import MOVES, State
 from schemas.verdicts import Verdict
 
 LEASE = 30.0
+CARRYING = ("fetch", "deposit")
+"""Steps that touch no row."""
 
 
 class Crash(BaseException):
@@ -130,12 +132,12 @@ class Watching(MemoryStore):
 
     def __init__(self, now: Any, broker: bool) -> None:
         super().__init__(now, broker)
-        self.seen: dict[int, tuple[State, int, int, bytes | None]] = {}
+        self.seen: dict[int, tuple[State, int, int, bytes | str | None]] = {}
 
     def check(self) -> None:
         for row in list(self.rows.values()):
             before = self.seen.get(row.seq)
-            now = (row.state, row.generation, row.fence, visible(row))
+            now = (row.state, row.generation, row.fence, row.result_ref or row.result)
             if before == now:
                 continue
             if before is not None:
@@ -143,12 +145,12 @@ class Watching(MemoryStore):
             self.seen[row.seq] = now
 
 
-def visible(row: Row) -> bytes | None:
+def visible(row: Row) -> bytes | str | None:
     """The result, or the name of where it is."""
-    return row.result if row.result_ref is None else row.result_ref.encode()
+    return row.result_ref or row.result
 
 
-def check_move(row: Row, state: State, generation: int, fence: int, result: bytes | None) -> None:
+def check_move(row: Row, state: State, generation: int, fence: int, result: bytes | str | None) -> None:
     assert row.fence >= fence, "a fence fell (I5)"
     assert row.generation in (generation, generation + 1)
     if row.state is not state and not (state is State.RUNNING and row.state in MOVES[State.RUNNING]):
@@ -283,12 +285,13 @@ class World:
         except Crash:
             self.crashes += 1
             self.replace(worker)
-        self.store.check()
+        if name not in CARRYING:
+            self.store.check()
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Of those who carry payloads."""
-        return () if self.payloads is None else ("fetch",) * 4 + ("deposit",) * 4
+        return () if self.payloads is None else CARRYING * 4
 
     def replace(self, worker: Worker) -> None:
         if worker in self.workers:

@@ -11,7 +11,7 @@ import httpx
 from api_fakes import CATALOG, FakeNotices, FakeOutlet, FakeStore
 
 from api.app import build
-from api.deps import Deps, Limits
+from api.deps import Deps, Large, Limits
 
 T = TypeVar("T")
 BODY: dict[str, Any] = {"model": "sum", "inputs": {"x": [1.0, 2.0, 3.0]}}
@@ -107,6 +107,8 @@ class Start:
         kept: Any = None,
         shared: Any = None,
         degrading: Sequence[Callable[[], str | None]] = (),
+        large: Large | None = None,
+        clock: Callable[[], float] = time.time,
         **limits: Any,
     ) -> Api:
         store, notices = FakeStore(), FakeNotices()
@@ -120,6 +122,8 @@ class Start:
             kept=kept,
             shared_rates=shared,
             degrading=degrading,
+            large=large,
+            clock=clock,
         )
         client = Client(build(deps))
         self._open.append(client)

@@ -1,0 +1,118 @@
+"""The janitor: what jobs leave behind, and what no job ever came to name."""
+
+from collections.abc import Sequence
+
+from pipelines.payloads import keys
+from pipelines.payloads.janitor import PLAN, Janitor
+from pipelines.payloads.memory import MemoryPayloads
+from pipelines.payloads.port import PayloadsAway
+from pipelines.payloads.watched import WatchedPayloads
+from pipelines.store.memory import MemoryStore
+from schemas.jobs import Submission
+
+
+class Time:
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Store(MemoryStore):
+    """Somebody else may hold the lease."""
+
+    mine = True
+
+    def take_lease(self, name: str, lease: float) -> bool:
+        return self.mine
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.clock = Time()
+        self.payloads = MemoryPayloads(self.clock.time)
+        self.store = Store(self.clock.time)
+        self.said: list[str] = []
+        self.janitor = Janitor(self.payloads, self.payloads, self.store, self.clock, self.said.append)
+
+    def put(self, *jobs: str) -> list[str]:
+        refs = [keys.of_input("default", job, 0, b"{}") for job in jobs]
+        for ref in refs:
+            self.payloads.hold(ref, b"{}")
+        return refs
+
+    def submit(self, job: str, ref: str) -> None:
+        self.store.submit([Submission(job, "default", "m", "1", b"", job.encode(), inputs_ref=ref, referred=2)])
+
+
+def test_what_is_told_goes_at_once() -> None:
+    scene = Scene()
+    refs = scene.put("a", "b", "c")
+    scene.janitor.put(refs[:2])
+    assert scene.janitor.step() == 2
+    assert list(scene.payloads.held) == refs[2:]
+
+
+def test_orphans_of_a_day_go_and_nothing_else() -> None:
+    scene = Scene()
+    named, orphan = scene.put("named", "orphan")
+    scene.submit("named", named)
+    assert scene.janitor.step() == 0, "its row may be on the way"
+    scene.clock.now += PLAN.age
+    (young,) = scene.put("young")
+    assert scene.janitor.step() == 1
+    assert sorted(scene.payloads.held) == sorted([named, young])
+
+
+def test_it_looks_about_hourly_and_only_who_holds_the_lease() -> None:
+    scene = Scene()
+    scene.janitor.step()
+    scene.put("orphan")
+    scene.clock.now += PLAN.age
+    scene.store.mine = False
+    assert scene.janitor.step() == 0
+    scene.store.mine = True
+    assert scene.janitor.step() == 0, "not before an hour has passed"
+    scene.clock.now += PLAN.interval
+    assert scene.janitor.step() == 1
+
+
+def test_payloads_that_are_away_are_told_and_left_for_later() -> None:
+    scene = Scene()
+    (ref,) = scene.put("a")
+
+    def away(refs: Sequence[str]) -> None:
+        raise PayloadsAway("payloads: away")
+
+    remove, scene.payloads.remove = scene.payloads.remove, away  # type: ignore[method-assign]
+    scene.janitor.put([ref])
+    assert scene.janitor.step() == 0
+    assert "away" in scene.said[0]
+    scene.payloads.remove = remove  # type: ignore[method-assign]
+    scene.clock.now += PLAN.age
+    assert scene.janitor.step() == 1
+
+
+def test_being_away_is_told_once_each_way() -> None:
+    said: list[str] = []
+    gone = True
+
+    def fault(key: str) -> None:
+        if gone:
+            raise PayloadsAway("payloads: away")
+
+    watched = WatchedPayloads(MemoryPayloads(lambda: 0.0, fault), said.append)
+    key = keys.of_input("default", "a", 0, b"1")
+    for _ in range(3):
+        try:
+            watched.put(key, b"1")
+        except PayloadsAway:
+            assert watched.away == "payloads: away"
+    gone = False
+    for _ in range(3):
+        watched.put(key, b"1")
+    assert watched.away is None
+    assert said == ["payloads: away", "payloads: there again"]
