@@ -58,7 +58,7 @@ def test_what_is_told_goes_at_once() -> None:
 
 def test_orphans_of_a_day_go_and_nothing_else() -> None:
     scene = Scene()
-    named, orphan = scene.put("named", "orphan")
+    named, _ = scene.put("named", "orphan")
     scene.submit("named", named)
     assert scene.janitor.step() == 0, "its row may be on the way"
     scene.clock.now += PLAN.age
