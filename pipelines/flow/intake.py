@@ -95,10 +95,22 @@ class Intake:
         for delivery in deliveries:
             assert delivery.message is not None
             named = by_id.pop(delivery.message.id, ())  # a second message of the same row is settled
-            ours += [Delivery(delivery.receipt, delivery.message, claim) for claim in named]
+            ours += [
+                Delivery(delivery.receipt, delivery.message, self._counted(delivery.message, claim)) for claim in named
+            ]
             if not named:
                 others.append(Entry(delivery, Release(delays.get(delivery.message.id, 0.0)), record=False))
         return ours, others
+
+    def _counted(self, message: Message, claim: Claim) -> Claim:
+        """One that the broker has handed out too often may be what takes workers down: it runs alone. No more than that, for
+        the broker counts the neighbours of a culprit too: what dead-letters a job is its own `starts`."""
+        if message.received <= 1:
+            return claim
+        served = self._fleet.find(claim.model, claim.version)
+        if served is None or message.received <= served.limits.max_deliveries:
+            return claim
+        return replace(claim, lost=max(claim.lost, 2))
 
     def _admit(self, deliveries: Sequence[Delivery]) -> None:
         now = self._clock.monotonic()
@@ -113,18 +125,10 @@ class Intake:
                 served = self._fleet.find(claim.model, claim.version)
                 wary = self._breaker.is_wary(claim.model, claim.version)
                 group = groups[claim.model, claim.version] = _Group(served, wary)
-            paused = self._breaker.pause_left(claim.model, claim.version, claim.tenant) if group.wary else 0.0
-            message = delivery.message
-            doom = None if message is None else _doom(message, claim)
-            if doom is not None:
-                verdicts.append(Entry(delivery, doom))
-            elif group.served is None:
-                verdicts.append(Entry(delivery, Release(NOT_SERVED_DELAY_S)))
-            elif paused > 0:
-                verdicts.append(Entry(delivery, Release(self._breaker.back_in(claim))))
-            else:
-                if message is not None and message.received > group.served.limits.max_deliveries:
-                    claim = _suspected(claim)
+            refusal = self._refusal(delivery, claim, group)
+            if refusal is not None:
+                verdicts.append(Entry(delivery, refusal))
+            elif group.served is not None:
                 item = Item(delivery, claim, group.served, now, next(self._orders))
                 (group.items if claim.inputs_ref is None else large).append(item)
         every = [item for group in groups.values() for item in group.items]
@@ -138,6 +142,16 @@ class Intake:
         for group in groups.values():
             if group.served is not None:
                 self._sort_out(group.served, group.items)
+
+    def _refusal(self, delivery: Delivery, claim: Claim, group: _Group) -> Verdict | None:
+        """What it gets instead of running; None: it may run."""
+        if delivery.message is not None and (doom := _doom(delivery.message, claim)) is not None:
+            return doom
+        if group.served is None:
+            return Release(NOT_SERVED_DELAY_S)
+        if group.wary and self._breaker.pause_left(claim.model, claim.version, claim.tenant) > 0:
+            return Release(self._breaker.back_in(claim))
+        return None
 
     def _send_for(self, large: Sequence[Item]) -> None:
         """Their inputs are fetched while others run; they come back by `_take_fetched`."""
@@ -187,9 +201,3 @@ def _doom(message: Message, claim: Claim) -> Dead | None:
     if message.doom is None or message.tenant not in (None, claim.tenant):
         return None
     return message.doom if message.generation == claim.generation else None
-
-
-def _suspected(claim: Claim) -> Claim:
-    """Handed out that often, it may be what takes workers down: it runs alone. No more than that, for the broker counts the
-    neighbours of a culprit too: what dead-letters a job is its own `starts`."""
-    return replace(claim, lost=max(claim.lost, 2))

@@ -368,8 +368,9 @@ class MemoryStore:
         if row is None:
             return False
         if type(verdict) is Done:  # what `change` says of the most frequent verdict, written out for speed
-            row.state, row.starts, row.answered, row.result_ref = _SUCCEEDED, 0, claim.fence, verdict.ref
-            row.result = verdict.result if verdict.ref is None else None
+            row.state, row.result, row.starts, row.answered = _SUCCEEDED, verdict.result, 0, claim.fence
+            if verdict.ref is not None:
+                row.result, row.result_ref = None, verdict.ref
             row.finished_at = now
             return True
         made = change(claim, verdict)

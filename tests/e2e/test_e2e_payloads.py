@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from pipelines.payloads.s3 import S3Address, S3Payloads, connect
 from pipelines.store.opening import open_store
 from tests.e2e import large
 from tests.e2e.processes import Forebay, Place, eventually
+from tests.services.buckets import fresh_bucket
+from tests.services.moto_server import ACCESS
 
 JOBS = 12
 
@@ -48,24 +51,41 @@ class Kept:
 
 
 class Scene:
-    def __init__(self, there: Place, kept: Kept) -> None:
+    """An API and a worker that serve, and what they share."""
+
+    def __init__(self, there: Place, kept: Kept, **settings: str) -> None:
         self.there = there
         self.kept = kept
+        api, worker = there.start("api", **settings), there.start("worker", **settings)
+        self.api, self.worker = api.ready(), worker.ready()
 
-    def start(self, **settings: str) -> tuple[Forebay, Forebay]:
-        api, worker = self.there.start("api", **settings), self.there.start("worker", **settings)
-        return api.ready(), worker.ready()
+    def pause(self, paused: bool) -> None:
+        store = open_store(self.there.store)
+        store.pause(large.NAME, paused)
+        store.close()
 
 
-@pytest.fixture(params=["sqlite-folder", "postgresql-s3"])
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
-    on_s3 = request.param == "postgresql-s3"
-    address = request.getfixturevalue("bucket") if on_s3 else str(tmp_path / "payloads")
-    store = request.getfixturevalue("postgres_url") if on_s3 else None
-    with large.ground(store, PAYLOADS=address) as there:
-        kept = Kept(address, there)
-        yield Scene(there, kept)
-        kept.close()
+@contextmanager
+def _on_s3(s3: str, store: str, **settings: str) -> Iterator[Scene]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ACCESS.items():
+            patch.setenv(name, value)
+        address = fresh_bucket(s3)
+        with large.ground(store, PAYLOADS=address) as there:
+            kept = Kept(address, there)
+            yield Scene(there, kept, **settings)
+            kept.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite-folder", "postgresql-s3"])
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    if request.param == "sqlite-folder":
+        address = str(tmp_path_factory.mktemp("payloads"))
+        with large.ground(None, PAYLOADS=address) as there:
+            yield Scene(there, Kept(address, there))
+        return
+    with request.getfixturevalue("postgres").database() as url, _on_s3(request.getfixturevalue("s3"), url) as made:
+        yield made
 
 
 def _submit(api: Forebay, n: int, count: int = large.COUNT, **headers: str) -> httpx.Response:
@@ -86,46 +106,44 @@ def _result(api: Forebay, id: str) -> dict[str, Any]:
 
 
 def test_large_jobs_go_through_though_a_worker_is_killed(scene: Scene) -> None:
-    api, worker = scene.start()
+    api, before = scene.api, len(large.refs(scene.there))
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda n: _submit(api, n, idempotency_key=f"k{n}"), range(JOBS)))
         assert [answer.status_code for answer in answers] == [202] * JOBS
-        worker.kill()
-        scene.there.start("worker").ready()
+        scene.worker.kill()
+        scene.worker = scene.there.start("worker").ready()
         small = _submit(api, 99, 3, prefer="wait=20")
         results = list(pool.map(lambda answer: _result(api, answer.json()["job_id"]), answers))
     assert small.json()["result"] == {"y": large.inputs(99, 3)["x"]}
     assert [found["status"] for found in results] == ["succeeded"] * JOBS
     assert [found["result"]["y"] for found in results] == [large.inputs(n)["x"] for n in range(JOBS)]
-    named = large.refs(scene.there)
+    named = large.refs(scene.there)[before:]
     assert sum(ref is not None for pair in named for ref in pair) == 2 * JOBS, "the small one is in its row"
     again = _submit(api, 0, idempotency_key="k0")
     assert again.json()["job_id"] == answers[0].json()["job_id"]
 
 
-def test_the_end_of_the_retention_removes_both(scene: Scene) -> None:
-    api, _ = scene.start(RETENTION="2s")
-    id = _submit(api, 1, prefer="wait=20").json()["job_id"]
-    eventually(lambda: httpx.get(f"{api.url}/result/{id}").status_code == 410, 30)
-    eventually(lambda: len(scene.kept) == 0, 30, lambda: f"{len(scene.kept)} payloads are left")
+def test_the_end_of_the_retention_removes_both(s3: str, postgres_url: str) -> None:
+    with _on_s3(s3, postgres_url, RETENTION="2s") as scene:
+        id = _submit(scene.api, 1, prefer="wait=20").json()["job_id"]
+        eventually(lambda: httpx.get(f"{scene.api.url}/result/{id}").status_code == 410, 30)
+        eventually(lambda: len(scene.kept) == 0, 30, lambda: f"{len(scene.kept)} payloads are left")
 
 
 def test_an_input_that_is_gone_is_a_dead_letter_that_says_so(scene: Scene) -> None:
-    api = scene.there.start("api").ready()
-    id = _submit(api, 1).json()["job_id"]
-    assert len(scene.kept) == 1
+    scene.pause(True)
+    id = _submit(scene.api, 1).json()["job_id"]
     scene.kept.remove_all()
-    scene.there.start("worker").ready()
-    found = _result(api, id)
+    scene.pause(False)
+    found = _result(scene.api, id)
     assert (found["status"], found["error"]["reason"]) == ("failed", "payload_missing")
-    assert large.refs(scene.there)[0][0] in found["error"]["message"]
+    assert str(large.refs(scene.there)[-1][0]) in found["error"]["message"]
 
 
 def test_a_result_that_is_gone_is_named(scene: Scene) -> None:
-    api, _ = scene.start()
-    id = _submit(api, 1, prefer="wait=20").json()["job_id"]
+    id = _submit(scene.api, 1, prefer="wait=20").json()["job_id"]
     scene.kept.remove_all()
-    answer = httpx.get(f"{api.url}/result/{id}")
+    answer = httpx.get(f"{scene.api.url}/result/{id}")
     assert (answer.status_code, answer.json()["type"]) == (410, "/problems/payload-missing")
     assert id in answer.json()["detail"]
 
@@ -141,7 +159,7 @@ class TestUploads:
         return httpx.put(httpx.URL(api.url).join(begun["url"]), content=content, headers=begun["headers"], timeout=30)
 
     def test_an_upload_is_one_jobs_input(self, scene: Scene) -> None:
-        api, _ = scene.start(MAX_BODY="4096")
+        api = scene.api
         content = large.msgspec.json.encode(large.inputs(7))
         begun = self._begin(api, size=len(content), sha256=hashlib.sha256(content).hexdigest())
         asked = {"model": large.NAME, "inputs_ref": begun["inputs_ref"]}
@@ -161,7 +179,7 @@ class TestUploads:
         assert id in used.json()["detail"]
 
     def test_what_is_no_input_is_a_dead_letter(self, scene: Scene) -> None:
-        api, _ = scene.start()
+        api = scene.api
         begun = self._begin(api)
         assert self._put(api, begun, b"\x00 no JSON").status_code == 200
         jobs = [{"model": large.NAME, "inputs_ref": begun["inputs_ref"]}, {"model": large.NAME, "inputs": {"x": [1.0]}}]
