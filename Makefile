@@ -84,7 +84,7 @@ $(VENV)/.base-stamp: $(PINNED)
 
 $(VENV)/.test-stamp: $(VENV)/.base-stamp
 	@echo "Adding PyTorch and the tools of tests and checks …"
-	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,redis,test,dev]' -e clients/python
+	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,s3,redis,test,dev]' -e clients/python
 	@touch $@
 
 $(VENV)/.bench-stamp: $(VENV)/.test-stamp

@@ -1,6 +1,7 @@
 """`make services`: the tests' PostgreSQL, Redis, Kafka, ElasticMQ and S3, until Ctrl-C or SIGTERM. What it prints are lines
 for a shell's environment."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,7 @@ def _elasticmq() -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def _s3() -> Iterator[Mapping[str, str]]:
+    os.environ.update(moto_server.ACCESS)  # for the bucket that is made here
     with moto_server.moto_server() as endpoint:
         yield {"FOREBAY_PAYLOADS": fresh_bucket(endpoint), "FOREBAY_TEST_S3": endpoint}
 

@@ -11,7 +11,7 @@ from pipelines.admission import Admission
 from pipelines.admission.direct import IDS, Adopted, Adopter, Direct
 from pipelines.catalog import Catalog, ModelVersion, ServedModel
 from pipelines.ports import Message
-from pipelines.queues.envelopes import Incoming, decode
+from pipelines.queues.envelopes import Origin, decode
 from pipelines.store.opening import open_store
 from pipelines.store.sql import SqlStore
 from schemas.jobs import JobFilter, JobView
@@ -47,7 +47,7 @@ def adopter(store: SqlStore) -> Adopter:
 def direct(body: Any, position: str = "0@1", **headers: str) -> Direct:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     carried = tuple((name, value.encode()) for name, value in headers.items())
-    found = decode(Incoming("jobs", position, raw, None, carried, origin=f"jobs-{position}"))
+    found = decode(raw, lambda: Origin("jobs", position, f"jobs-{position}", None, carried))
     assert isinstance(found, Direct)
     return found
 

@@ -257,3 +257,15 @@ def test_without_payloads_there_are_no_uploads(start: Start) -> None:
     assert _kind(api.client.request("PUT", "/uploads/x", content=b"")) == (404, "no-uploads")
     assert _kind(api.submit({"model": "sum", "inputs_ref": "0" * 32})) == (422, "no-uploads")
     assert api.submit(LONG).status_code == 202, "rows hold everything"
+
+
+def test_a_body_at_the_very_limit_goes_through(scene: Scene) -> None:
+    api = scene.api()
+    limit = 8 << 20
+    head, tail = b'{"model":"sum","inputs":{"x":[1,2,3', b"]}}"
+    body = head + b" " * (limit - len(head) - len(tail)) + tail
+    headers = {"content-type": "application/json"}
+    answer = api.client.post("/predict_async", content=body, headers=headers)
+    assert answer.status_code == 202
+    assert api.store.submitted[answer.json()["job_id"]].size == limit - len('{"model":"sum","inputs":}')
+    assert api.client.post("/predict_async", content=body + b" ", headers=headers).status_code == 413

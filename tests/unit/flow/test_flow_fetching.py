@@ -208,11 +208,11 @@ def test_small_jobs_do_not_wait_for_a_storage_that_hangs() -> None:
 
 def test_sizes_of_inputs_elsewhere_take_credit() -> None:
     storage = Storage()
-    intake = Intake(storage.large(1, b"x" * 100), claim(2), storage=storage, credits=1, size=50)
+    intake = Intake(storage.large(1, b"x" * 100), storage=storage, credits=4, size=50)
     assert intake.step() == 1
-    assert intake.desk.credits.room() == 0
+    assert intake.desk.credits.room() == 0, "items would fit, bytes do not"
     intake.desk.credits.give(1, 100)
-    assert intake.desk.credits.room() == 1
+    assert intake.desk.credits.room() == 4
 
 
 def test_without_credit_what_was_fetched_is_prepared_all_the_same() -> None:
