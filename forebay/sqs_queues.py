@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Iterable
 
-import boto3
+from botocore.session import get_session
 
 from forebay.brokers import Broker, Tell, Wanted
 from forebay.pools import DEFAULT_POOL
@@ -20,7 +20,7 @@ from pipelines.queues.sqs_queue import SqsQueue
 from pipelines.queues.sqs_receiving import Plan, Receiving
 from pipelines.queues.sqs_settling import Settling
 from pipelines.queues.sqs_tending import Tending
-from pipelines.sqs.client import Endpoint, Sqs, connect
+from pipelines.sqs.client import Endpoint, Sqs, connect_lean
 from pipelines.sqs.daemons import Daemons
 from pipelines.sqs.faults import SqsAway, SqsFault
 from pipelines.sqs.names import Named
@@ -38,7 +38,7 @@ LEAST_WAITING, WAITING_BYTES = 128, 16 << 20
 
 def api_outlet(settings: Settings, at: SqsAddress, catalog: Catalog, tell: Tell) -> SqsOutlet:
     """Raises SqsRefused."""
-    client = connect(endpoint_of(at), at.parallel, SENDS_WITHIN_S)
+    client = connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S)
     try:
         check_queues(client, at, sorted({model.spec.pool for model in catalog.models.values()}))
     except SqsAway as away:
@@ -48,8 +48,8 @@ def api_outlet(settings: Settings, at: SqsAddress, catalog: Catalog, tell: Tell)
 
 def broker(settings: Settings, at: SqsAddress, catalog: Catalog, wanted: Wanted, warn: Tell, tell: Tell) -> Broker:
     """Raises SqsAway, SqsRefused."""
-    session = boto3.Session()
-    client = connect(endpoint_of(at), 3 * at.parallel + 2, at.wait + ANSWERS_WITHIN_S, session)
+    session = get_session()
+    client = connect_lean(endpoint_of(at), 3 * at.parallel + 2, at.wait + ANSWERS_WITHIN_S, session)
     named = at.queue_of(settings.pool)
     url = url_of(client, named)
     redrive = redrive_of(attributes_of(client, url, ("RedrivePolicy",)))
@@ -57,7 +57,7 @@ def broker(settings: Settings, at: SqsAddress, catalog: Catalog, wanted: Wanted,
         warn(line)
     plan = Plan(url, visibility_of(settings.lease), at.wait, at.parallel)
     queue = queue_of(client, plan, _dead(client, redrive, warn), wanted, tell)
-    outlet = outlet_of(connect(endpoint_of(at), at.parallel, SENDS_WITHIN_S, session), at, catalog, warn)
+    outlet = outlet_of(connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S, session), at, catalog, warn)
     return Broker(queue, outlet, QueueDepth(lambda: queue.depth))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.session import get_session
 from msgspec import Struct
 
 from forebay.brokers import Wanted
@@ -22,7 +23,8 @@ from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.ports import Message
 from pipelines.queues import sqs_receiving
 from pipelines.queues.sqs_outlet import SqsOutlet
-from pipelines.sqs.client import Endpoint, connect
+from pipelines.queues.strangers import Strangers
+from pipelines.sqs.client import Endpoint, connect, connect_lean
 from pipelines.sqs.names import Named
 from pipelines.store.memory import MemoryStore
 from schemas.jobs import Submission
@@ -31,7 +33,6 @@ from workers.supervisor import Supervisor
 
 LEASE = 30
 CREDITS = 4 * BATCH
-_ACCESS = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
 
 
 class Rates(Struct, frozen=True):
@@ -48,9 +49,11 @@ class Rates(Struct, frozen=True):
 class Stage:
     def __init__(self, endpoint: str, region: str, parallel: int) -> None:
         self._parallel = parallel
-        self._session = boto3.Session(region_name=region, **_ACCESS)
+        self._core = get_session()
+        self._core.set_credentials("bench", "bench")
+        self._session = boto3.Session(botocore_session=self._core, region_name=region)
         self._at = Endpoint(region, endpoint)
-        self._client = connect(self._at, 4 * parallel, 30.0, self._session)
+        self._client = connect(self._at, 4 * parallel, 30.0, self._core)
         self._numbers = count()
 
     def rates(self, messages: int, runs: int) -> Rates:
@@ -64,9 +67,10 @@ class Stage:
         store = MemoryStore(time.time, broker=True)
         store.submit(jobs)
         url = self._filled(jobs)
-        client = connect(self._at, 4 * self._parallel, 30.0, self._session)
+        client = connect_lean(self._at, 4 * self._parallel, 30.0, self._core)
         plan = sqs_receiving.Plan(url, LEASE, wait=1, receivers=self._parallel)
-        queue = queue_of(client, plan, None, Wanted(CREDITS, 5, store.keep_strays), lambda line: None)
+        wanted = Wanted(CREDITS, 5, Strangers(store.keep_strays, lambda directs: []))
+        queue = queue_of(client, plan, None, wanted, lambda line: None)
         outside = Outside(
             store, queue, OneModel(_loaded()), Silent(), SystemClock(), random.Random(7), Unobserved(), None
         )

@@ -4,10 +4,12 @@ from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
+from botocore.session import Session, get_session
 from msgspec import Struct
 
 from pipelines.sqs.errors import RAISED, fault_of
 from pipelines.sqs.faults import SqsRefused
+from pipelines.sqs.lean import LeanSqs
 
 MOST = 10
 """Entries of one batch, and messages of one receive."""
@@ -34,7 +36,7 @@ class Endpoint(Struct, frozen=True):
     """None: AWS's own in this region."""
 
 
-def connect(at: Endpoint, connections: int, patience: float, session: boto3.Session | None = None) -> Any:
+def connect(at: Endpoint, connections: int, patience: float, session: Session | None = None) -> Any:
     """boto3's client, with credentials as boto3 finds them. `patience`: seconds that an answer may take.
 
     Raises SqsRefused without a region. Nothing is asked of SQS yet.
@@ -47,7 +49,7 @@ def connect(at: Endpoint, connections: int, patience: float, session: boto3.Sess
         tcp_keepalive=True,
         parameter_validation=False,  # what is sent here is right; checking it takes a third of a call's time
     )
-    made = session or boto3.Session()
+    made = boto3.Session(botocore_session=session or get_session())
     if not (region := at.region or made.region_name):
         raise SqsRefused("sqs: no region: add ?region=… to FOREBAY_QUEUE, or set AWS_DEFAULT_REGION")
     try:
@@ -56,3 +58,9 @@ def connect(at: Endpoint, connections: int, patience: float, session: boto3.Sess
         raise fault_of(fault, "client") from fault
     except ValueError as fault:  # an endpoint that is none
         raise SqsRefused(f"sqs: endpoint {at.url!r}, region {region!r}: {fault}") from fault
+
+
+def connect_lean(at: Endpoint, connections: int, patience: float, session: Session | None = None) -> LeanSqs:
+    """The same for what is called for each batch."""
+    session = session or get_session()
+    return LeanSqs(connect(at, connections, patience, session), session)

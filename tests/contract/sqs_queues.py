@@ -55,7 +55,7 @@ class SqsSide:
     def sender(self, client: Sqs | None = None, patience: float = 15.0) -> SqsOutlet:
         named = Named(self.url.rpartition("/")[2])
         return SqsOutlet(
-            client or self.server.client, lambda model: named, lambda: uuid.uuid4().hex, self.told.append, 4, patience
+            client or self.server.lean, lambda model: named, lambda: uuid.uuid4().hex, self.told.append, 4, patience
         )
 
     def receiver(
@@ -66,7 +66,7 @@ class SqsSide:
         adopt: Adopt = lambda directs: [],
         dead: DeadQueue | None = None,
     ) -> SqsQueue:
-        noting = Noting(client or self.server.client)
+        noting = Noting(client or self.server.lean)
         plan = Plan(self.url, self.visibility, wait=1, receivers=4)
         calls = Calls(noting, Presence(self.told.append), time.monotonic, Daemons(plan.receivers, "test-sqs"))
         inbox = Inbox(limit, plan.receivers, time.monotonic)

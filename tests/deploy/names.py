@@ -14,11 +14,6 @@ from forebay.cli.app import app
 from forebay.settings import KAFKA_PREFIX, PREFIX, Settings, load
 from tests.deploy.tools import CHECKOUT
 
-PENDING_SETTINGS = frozenset({"redis", "payloads"}) - Settings.model_fields.keys()
-PENDING_COMMANDS = (("queue", "create"),)
-PENDING_QUEUES = ("sqs://",)
-"""What the other parts of issue 4 bring. Once they are here: all three go, with the lines that read them."""
-
 _METRIC_TYPES = frozenset({"Counter", "Gauge", "Histogram", "GaugeMetricFamily", "CounterMetricFamily", "counter"})
 
 
@@ -26,7 +21,7 @@ def is_setting(variable: str) -> bool:
     """Whether Forebay reads this environment variable."""
     if variable.startswith(KAFKA_PREFIX):
         return True  # librdkafka's own
-    return variable.removeprefix(PREFIX).lower() in Settings.model_fields.keys() | PENDING_SETTINGS
+    return variable.removeprefix(PREFIX).lower() in Settings.model_fields
 
 
 def settings_of(environment: Mapping[str, str], folder: Path) -> Settings:
@@ -36,28 +31,15 @@ def settings_of(environment: Mapping[str, str], folder: Path) -> Settings:
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             patch.delenv(name)
         for name, value in environment.items():
-            if name.startswith(PREFIX) and not _pending(name, value):
+            if name.startswith(PREFIX):
                 patch.setenv(name, value)
         return load()
-
-
-def _pending(name: str, value: str) -> bool:
-    pending_queue = value.startswith(PENDING_QUEUES) and not _takes(value)
-    return name.removeprefix(PREFIX).lower() in PENDING_SETTINGS or pending_queue
-
-
-def _takes(queue: str) -> bool:
-    try:
-        Settings(queue=queue)
-    except ValueError:
-        return False
-    return True
 
 
 def is_command(arguments: Sequence[str]) -> bool:
     """Whether `forebay <arguments>` begins with a command, and its subcommand where it has some."""
     words = tuple(arguments)
-    return words[:2] in COMMANDS or words[:1] in COMMANDS or words[:2] in PENDING_COMMANDS
+    return words[:2] in COMMANDS or words[:1] in COMMANDS
 
 
 def _commands() -> Iterator[tuple[str, ...]]:

@@ -10,7 +10,10 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.session import get_session
 
+from pipelines.sqs.client import Endpoint, connect_lean
+from pipelines.sqs.lean import LeanSqs
 from tests.services import elasticmq_jars
 from tests.services.elasticmq import ElasticMq
 from tests.services.moto_server import ACCESS
@@ -26,6 +29,8 @@ class SqsServer:
         """`http://host:port`."""
         self.client: Any = client(endpoint)
         """boto3's."""
+        self.lean: LeanSqs = _lean(endpoint)
+        """What the queue and the outlet call."""
         self._numbers = itertools.count(1)
         self._made: list[str] = []
 
@@ -64,12 +69,19 @@ class SqsServer:
 
     def close(self) -> None:
         self.client.close()
+        self.lean.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _lean(endpoint: str) -> LeanSqs:
+    session = get_session()
+    session.set_credentials(ACCESS["AWS_ACCESS_KEY_ID"], ACCESS["AWS_SECRET_ACCESS_KEY"])
+    return connect_lean(Endpoint(REGION, endpoint), 50, 30.0, session)
 
 
 def client(endpoint: str) -> Any:
