@@ -2,7 +2,8 @@
 
     make bench-api
 
-Writes loadtest/reports/api.md. Nothing in it is written by hand. `--only submit|idle|peer` measures a part, to try things.
+Writes loadtest/reports/api.md. Nothing in it is written by hand. `--only submit|lanes|worker|idle|peer` measures a part, to
+try things.
 """
 
 import asyncio
@@ -17,12 +18,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from loadtest.bench import celery_peer
+from loadtest.bench import celery_peer, lanes
 from loadtest.bench.processes import python, serving
 from loadtest.bench.report import Figure, Report, Runs, table
 from loadtest.bench.round_trips import HELD_OUT
+from loadtest.bench.sqs_stage import Stage
 from loadtest.bench.wire import Connection, request
+from tests.services.elasticmq import THROUGHPUT, ElasticMq
+from tests.services.elasticmq_jars import NoElasticMq
 from tests.services.installations import NoPostgres
+from tests.services.moto_server import ACCESS
 from tests.services.postgres import Postgres
 
 CONNECTIONS = 64
@@ -31,6 +36,9 @@ ROUNDS = 7
 COMMIT_DELAY_MS = 5
 WANTED_OF_BARE = 0.9
 WANTED_DELAYED = 0.5
+WANTED_OF_STORE = 0.8
+MESSAGES, PARALLEL = 5_000, 4
+WANTED_OF_LOOP = 0.8
 IDLE = 300
 WANTED_IDLE_MS = 15.0
 JOBS = 3_000
@@ -48,6 +56,8 @@ PACKAGES = (
     "msgspec",
     "sqlalchemy",
     "psycopg",
+    "boto3",
+    "confluent-kafka",
     "onnxruntime",
 )
 
@@ -57,6 +67,10 @@ def main(parts: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         if "submit" in parts:
             _submits(report, Path(folder))
+        if "lanes" in parts:
+            _lanes(report, Path(folder))
+        if "worker" in parts:
+            _worker(report)
         if "idle" in parts:
             _idle(report, Path(folder))
         if "peer" in parts:
@@ -65,7 +79,7 @@ def main(parts: Sequence[str]) -> int:
     return 0 if all(figure.holds for figure in report.figures) else 1
 
 
-PARTS = ("submit", "idle", "peer")
+PARTS = ("submit", "lanes", "worker", "idle", "peer")
 BARE, SQLITE, POSTGRES = "bare FastAPI route, nothing stored", "Forebay on SQLite", "Forebay on PostgreSQL"
 DELAYED = f", {COMMIT_DELAY_MS} ms added to every commit"
 
@@ -118,6 +132,76 @@ def _flood(port: int, requests: int) -> dict[str, float]:
     said = json.loads(subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout)
     assert said["statuses"] == {"202": requests}, f"expected {requests} answers 202, got {said['statuses']}"
     return {"rate": requests / said["seconds"], "busy": said["busy"]}
+
+
+# --- lanes --------------------------------------------------------------------------------------------------------------
+def _lanes(report: Report, folder: Path) -> None:
+    with lanes.lanes(folder, SERVER_CORE) as found:
+        for lane in found.values():
+            _flood(lane.port, 1_000)
+        rounds = [{name: _told(lane) for name, lane in found.items()} for _ in range(ROUNDS)]
+    rates = {name: Runs([each[name]["rate"] for each in rounds]) for name in found}
+    ratios = {name: Runs([each[name]["rate"] / each[lanes.STORE]["rate"] for each in rounds]) for name in found}
+    if lanes.SQS in found:
+        what = "submits through SQS (ElasticMQ), beside the store as the queue"
+        holds = ratios[lanes.SQS].median >= WANTED_OF_STORE
+        report.figures.append(Figure(what, f"≥ {WANTED_OF_STORE} ×", f"{ratios[lanes.SQS].shown(2)} ×", holds))
+    rows = [
+        (
+            name,
+            rates[name].shown(),
+            ratios[name].shown(2),
+            *(Runs([e[name][part] for e in rounds]).shown(1) for part in _TOLD),
+        )
+        for name in found
+    ]
+    report.section(
+        "Submits by kind of queue",
+        f"The same PostgreSQL (a database each), the same digits; nobody works. One API process each on core {SERVER_CORE}, load "
+        f"from core {LOAD_CORE}, {CONNECTIONS} connections, {SUBMITS:,} requests each, {ROUNDS} runs, in turn; PostgreSQL, Kafka "
+        "and ElasticMQ (a JVM each) may run on both cores. `untold`: percent of the rows whose message the broker had not "
+        "confirmed when the last 202 came; `until told`: seconds from then until each row's message was confirmed.",
+        table(("queue", "submits/s", "ratio, run by run", "untold", "until told"), rows),
+    )
+
+
+_TOLD = ("untold", "until_told")
+
+
+def _told(lane: lanes.Lane) -> dict[str, float]:
+    measured = _flood(lane.port, SUBMITS)
+    untold = lane.untold() if lane.broker else 0
+    return measured | {"untold": 100.0 * untold / SUBMITS, "until_told": lane.await_told() if lane.broker else 0.0}
+
+
+# --- a worker on SQS ----------------------------------------------------------------------------------------------------
+def _worker(report: Report) -> None:
+    try:
+        server = ElasticMq.start(THROUGHPUT)
+    except NoElasticMq as missing:
+        sys.stdout.write(f"SQS is not measured: {missing}\n")
+        return
+    with server:
+        stage = Stage(server.endpoint, ACCESS["AWS_DEFAULT_REGION"], PARALLEL)
+        stage.rates(MESSAGES, 1)
+        rates = stage.rates(MESSAGES, ROUNDS)
+    ratio = Runs([worker / loop for worker, loop in zip(rates.worker, rates.loop, strict=True)])
+    what = "a worker with a null model on SQS, receive to settle, beside a boto3 loop that receives and deletes"
+    holds = ratio.median >= WANTED_OF_LOOP
+    report.figures.append(Figure(what, f"≥ {WANTED_OF_LOOP} ×", f"{ratio.shown(2)} ×", holds))
+    report.section(
+        "Receive to settle on SQS",
+        f"{MESSAGES:,} messages on ElasticMQ, {PARALLEL} calls of a kind in flight, {ROUNDS} runs in turn, until the queue is "
+        "empty; all on both cores. The worker: claim, decode, batch, a model that does nothing, record (in memory), delete. The "
+        "loop: boto3 as it comes, `receive_message`, `delete_message_batch`.",
+        table(
+            ("who", "messages/s", "ratio, run by run"),
+            [
+                ("Forebay's worker", Runs(rates.worker).shown(), ratio.shown(2)),
+                ("boto3 loop", Runs(rates.loop).shown(), "1"),
+            ],
+        ),
+    )
 
 
 # --- idle ---------------------------------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ def store(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(params=["sqlite", "postgresql", "kafka", "sqs"])
 def ground(request: pytest.FixtureRequest) -> Ground:
-    """Each store as the queue, Kafka as the queue beside SQLite, and SQS beside PostgreSQL."""
+    """Each store as the queue, Kafka as the queue beside SQLite, and the production set-up: SQS, PostgreSQL, Redis."""
     if request.param == "sqs":
         server = request.getfixturevalue("elasticmq")
-        return Ground(str(request.getfixturevalue("postgres_url")), server.address(server.fresh_queue()))
+        store, redis = (str(request.getfixturevalue(name)) for name in ("postgres_url", "redis_url"))
+        return Ground(store, server.address(server.fresh_queue()), redis)
     if request.param == "kafka":
         broker = request.getfixturevalue("kafka")
         return Ground(None, f"kafka://{broker.bootstrap}/{broker.fresh_topic(partitions=3)}")

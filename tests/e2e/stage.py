@@ -22,6 +22,11 @@ class Ground(Struct, frozen=True):
     store: str | None
     """None: SQLite under home."""
     queue: str = "store"
+    redis: str = ""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"QUEUE": self.queue, "REDIS": self.redis}
 
     @property
     def within(self) -> float:

@@ -23,8 +23,24 @@ JOBS = 300
 Feed = Callable[[Sequence[bytes]], None]
 
 
-@pytest.fixture
+@pytest.fixture(params=["kafka", "sqs"])
 def ground(request: pytest.FixtureRequest) -> tuple[Ground, Feed]:
+    return _on_kafka(request) if request.param == "kafka" else _on_sqs(request)
+
+
+def _on_sqs(request: pytest.FixtureRequest) -> tuple[Ground, Feed]:
+    server = request.getfixturevalue("elasticmq")
+    url = server.fresh_queue()
+    attributes = {"made-by": {"DataType": "String", "StringValue": "somebody"}}
+
+    def feed(bodies: Sequence[bytes]) -> None:
+        for body in bodies:
+            server.client.send_message(QueueUrl=url, MessageBody=body.decode(), MessageAttributes=attributes)
+
+    return Ground(str(request.getfixturevalue("postgres_url")), server.address(url)), feed
+
+
+def _on_kafka(request: pytest.FixtureRequest) -> tuple[Ground, Feed]:
     broker = request.getfixturevalue("kafka")
     topic = broker.fresh_topic(partitions=3)
 
@@ -50,7 +66,7 @@ def result(url: str, id: str) -> Any:
 @pytest.mark.timeout(180)
 def test_jobs_of_another_service(ground: tuple[Ground, Feed]) -> None:
     where, feed = ground
-    with stage(where.store, QUEUE=where.queue) as on:
+    with stage(where.store, **where.settings) as on:
         api, worker = on.serve()
         upcoming = on.place.start("worker")
         feed([body(n) for n in range(1, JOBS + 1)])
@@ -78,5 +94,5 @@ def _check(on: Stage) -> None:
     failed = [view for view in views if view.state is not State.SUCCEEDED]
     assert [view.reason for view in failed] == [Reason.INVALID_INPUT] * 2
     assert {view.model for view in failed} == {probe.NAME, "none"}
-    assert all(view.origin.startswith("forebay-test-") for view in views)
+    assert all(view.origin.startswith(("forebay-test-", "sqs:t-")) for view in views)
     assert [(stray.raw, stray.headers) for stray in strays] == [(b"no job", (("made-by", b"somebody"),))]

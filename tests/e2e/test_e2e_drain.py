@@ -19,7 +19,7 @@ def _busy(on: Stage, worker: Forebay) -> None:
 @pytest.mark.timeout(120)
 def test_sigterm_drains_and_spends_no_attempt(ground: Ground) -> None:
     # A lease that outlives the test: what comes to an end does so by the drain, never because a lease ended.
-    with stage(ground.store, {"slow_s": 0.003}, LEASE="5m", QUEUE=ground.queue) as on:
+    with stage(ground.store, {"slow_s": 0.003}, LEASE="5m", **ground.settings) as on:
         api = on.place.start("api").ready()
         with load(lambda: api.url, on.history, clients=3, pause=0.01):
             for _ in range(2):

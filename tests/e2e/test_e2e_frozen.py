@@ -15,7 +15,7 @@ ITEMS = range(1, 25)
 
 @pytest.mark.timeout(90)
 def test_a_thawed_worker_changes_nothing(ground: Ground) -> None:
-    with stage(ground.store, {"max_batch_size": 8}, LEASE="1s", QUEUE=ground.queue) as on:
+    with stage(ground.store, {"max_batch_size": 8}, LEASE="1s", **ground.settings) as on:
         api = on.place.start("api").ready()
         submit_all(api.url, on.history, [(n, Kind.WAIT) for n in ITEMS])
         frozen = on.place.start("worker").ready()

@@ -15,7 +15,7 @@ SEED = 20_261_121
 def test_worker_killed_in_mid_batch_twenty_times_under_load(ground: Ground) -> None:
     kills = 20 if ground == Ground(None) else 4
     chance = random.Random(SEED)
-    with stage(ground.store, QUEUE=ground.queue) as on:
+    with stage(ground.store, **ground.settings) as on:
         api = on.place.start("api").ready()
         with load(lambda: api.url, on.history, pause=0.03, seed=SEED):
             upcoming = on.place.start("worker")

@@ -24,7 +24,7 @@ def _submit(on: Stage, url: str, kind: Kind) -> None:
 
 
 def test_one_poison_item_among_32_costs_one_dead_letter_and_replays(ground: Ground) -> None:
-    with stage(ground.store, {"max_attempts": 2}, QUEUE=ground.queue) as on:
+    with stage(ground.store, {"max_attempts": 2}, **ground.settings) as on:
         api = on.place.start("api").ready()
         _submit(on, api.url, Kind.ERROR)
         on.place.start("worker").ready()

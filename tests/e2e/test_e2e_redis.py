@@ -15,6 +15,7 @@ from tests.e2e.processes import Forebay, eventually
 from tests.e2e.stage import Stage, stage
 from tests.services.redis import NoRedis, Redis
 from tests.services.require import require
+from tests.services.sqs_server import SqsServer
 
 SEED = 20_261_122
 TOLD_WITHIN = 10.0
@@ -34,10 +35,11 @@ def server() -> Iterator[Redis]:
 
 
 @pytest.mark.timeout(180)
-def test_workers_and_redis_killed_under_load(server: Redis, postgres_url: str) -> None:
+def test_workers_and_redis_killed_under_load_on_sqs(server: Redis, elasticmq: SqsServer, postgres_url: str) -> None:
     kills = 4
     chance = random.Random(SEED)
-    with stage(postgres_url, REDIS=server.url) as on:
+    queue = elasticmq.address(elasticmq.fresh_queue())
+    with stage(postgres_url, REDIS=server.url, QUEUE=queue) as on:
         api = on.place.start("api").ready()
         with load(lambda: api.url, on.history, pause=0.03, seed=SEED):
             upcoming = on.place.start("worker")
