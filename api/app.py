@@ -27,7 +27,7 @@ from api.keys import Keys
 from api.metrics import Metrics
 from api.polling import Polling
 from api.rates import Rates
-from api.reader import Reader, reader
+from api.reader import Reader, Reads, reader
 from api.scribe import Scribe, scribe
 from api.sending import Sender
 from api.submitting import Submitting
@@ -48,6 +48,8 @@ class Engine:
     scribe: Scribe
     commits: Commits
     reader: Reader
+    looker: Reader
+    """For those who wait."""
     waiting: Waiting
     sender: Sender | None
     calls: Calls
@@ -59,6 +61,7 @@ class Engine:
     def start(self) -> None:
         self.scribe.start()
         self.reader.start()
+        self.looker.start()
         self.rates.start()
         self.waiting.start()
         if self.sender is not None:
@@ -69,6 +72,7 @@ class Engine:
         self.waiting.stop()
         await self.scribe.stop()
         await self.reader.stop()
+        await self.looker.stop()
         await self.rates.stop()
         if self.sender is not None:
             self.sender.stop()
@@ -106,13 +110,15 @@ def build(deps: Deps) -> Front:
 
 def _engine(deps: Deps, metrics: Metrics) -> Engine:
     sender = None if deps.outlet is None else Sender(deps.outlet, deps.store, time.monotonic)
-    reads = reader(deps.store, deps.limits, deps.kept, metrics)
+    reads = Reads(deps.store, deps.kept, metrics)
+    looker = reader("looker", reads.told_of, deps.limits)
     commits = Commits(time.monotonic, metrics.committed)
     return Engine(
         scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
         commits=commits,
-        reader=reads,
-        waiting=Waiting(reads, deps.notices, deps.limits.polls),
+        reader=reader("reader", reads.asked, deps.limits),
+        looker=looker,
+        waiting=Waiting(looker, deps.notices, deps.limits.polls),
         sender=sender,
         calls=Calls(deps.limits.answer_within),
         rates=Rates(deps.limits.rate, deps.shared_rates, time.monotonic),

@@ -14,7 +14,7 @@ from api.http import RETRY_AFTER, Disconnected, gone, headers_of, respond
 from api.keys import TENANT
 from api.preferences import applied, preferred_wait, wait_seconds
 from api.problems import Header, bad_request, overloaded, purged, store_away, unknown_job
-from api.reader import Reader, Seen, Wanted
+from api.reader import Reader, Seen
 from api.waiting import Waiter, Waiting, ended
 from pipelines.store.port import StoreAway
 from schemas.jobs import JobView, is_id
@@ -81,7 +81,7 @@ class Polling:
 
     async def _read(self, tenant: str, id: str) -> Seen:
         try:
-            return (await self._reader.ask([Wanted(tenant, id)]))[0]
+            return (await self._reader.ask([(tenant, id)]))[0]
         except Full as full:
             raise overloaded(f"{full}: try again later") from None
         except StoreAway as away:

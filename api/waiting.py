@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from api.grouping import Full
-from api.reader import Named, Reader, Seen, Wanted
+from api.reader import Named, Reader, Seen
 from pipelines.store.notices import Notices
 from schemas.jobs import JobView
 from schemas.states import TERMINAL
@@ -114,7 +114,7 @@ class Waiting:
 
     def _ask(self, named: Sequence[Named]) -> None:
         try:
-            answer = self._reader.ask([Wanted(tenant, id, kept=False) for tenant, id in named])
+            answer = self._reader.ask(named)
         except Full:
             return  # the next poll asks again
         answer.add_done_callback(lambda done: self._seen(named, done))

@@ -28,7 +28,7 @@ from tests.services.redis import NoRedis, Redis
 CLIENTS = 1_000
 RATE = 500
 BATCH = 16
-JOBS = 7_000
+JOBS = 5_000
 ROUNDS = 5
 WANTED_MS = 50.0
 SERVER_CORE, LOAD_CORE = 0, 1

@@ -9,7 +9,7 @@ from typing import Any
 from api_fakes import FakeNotices
 
 from api.grouping import Full
-from api.reader import Seen, Wanted
+from api.reader import Named, Seen
 from api.waiting import Waiting
 from schemas.jobs import JobView, Timings
 from schemas.states import State
@@ -44,19 +44,18 @@ class Reader:
         self.asked: list[tuple[float, list[str]]] = []
         self.full = False
 
-    def ask(self, wanted: Sequence[Wanted]) -> "asyncio.Future[list[Seen]]":
+    def ask(self, wanted: Sequence[Named]) -> "asyncio.Future[list[Seen]]":
         if self.full:
             raise Full("full")
-        assert not any(one.kept for one in wanted)
         loop = asyncio.get_running_loop()
-        self.asked.append((loop.time(), [one.id for one in wanted]))
+        self.asked.append((loop.time(), [id for _, id in wanted]))
         answer: asyncio.Future[list[Seen]] = loop.create_future()
-        answer.set_result([self._view(one) for one in wanted])
+        answer.set_result([self._view(tenant, id) for tenant, id in wanted])
         return answer
 
-    def _view(self, one: Wanted) -> JobView:
-        state = self.states.get(one.id, State.RUNNING)
-        return JobView(one.id, one.tenant, state, "m", "1", 5, 0, 0, Timings(0.0))
+    def _view(self, tenant: str, id: str) -> JobView:
+        state = self.states.get(id, State.RUNNING)
+        return JobView(id, tenant, state, "m", "1", 5, 0, 0, Timings(0.0))
 
 
 def waiting_on(reader: Reader, notices: FakeNotices) -> Waiting:
