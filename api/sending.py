@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from queue import Empty, Full, Queue
 from threading import Thread
 
+from api.stamping import Stamper
 from pipelines.ports import Message, Outlet
-from pipelines.store.port import Store, StoreAway
+from pipelines.store.port import Store
 from schemas.envelope import INLINE_BYTES
 from schemas.jobs import Submission
 
@@ -28,7 +29,7 @@ class Sender:
     ) -> None:
         """`look_every`: seconds."""
         self._outlet = outlet
-        self._store = store
+        self._stamper = Stamper(store)
         self._monotonic = monotonic
         self._look_every = look_every
         self._queue: Queue[tuple[float, Message] | None] = Queue(maxsize=10_000)
@@ -36,15 +37,17 @@ class Sender:
         """Whether the last messages were left to the sweeper."""
 
     def start(self) -> None:
+        self._stamper.start()
         self._thread = Thread(target=self._serve, name="sender", daemon=True)
         self._thread.start()
 
     def stop(self, within: float = 1.0) -> None:
         try:
             self._queue.put(None, timeout=within)
+            self._thread.join(within)
         except Full:
-            return
-        self._thread.join(within)
+            pass
+        self._stamper.stop(within)
 
     def send(self, submissions: Sequence[Submission]) -> None:
         until = self._monotonic() + PATIENCE
@@ -91,10 +94,8 @@ class Sender:
             confirmed = self._outlet.send(messages)
             sent = [message for message, ok in zip(messages, confirmed, strict=True) if ok]
             if sent:
-                self._store.stamp_sent(sent, never_claimed=True)
+                self._stamper.put(sent)
             self.degraded = len(sent) < len(messages)
-        except StoreAway:
-            pass  # sent and not stamped: the sweeper sends them once more, which wakes and harms nothing
         except Exception:
             self.degraded = True
             log.exception("sender: %d messages are left to the sweeper", len(messages))

@@ -23,7 +23,7 @@ def open_catalog(settings: Settings) -> "Catalog":
     return catalog
 
 
-def store_of(settings: Settings, *, patience: float | None = None) -> SqlStore:
+def store_of(settings: Settings, *, patience: float | None = None, hold: float = 0.0) -> SqlStore:
     """The store of these settings; `patience` in seconds lies inside the lease by default.
 
     The embedded store, and an empty database, are brought to this release's level. A PostgreSQL store that is in use is
@@ -32,7 +32,7 @@ def store_of(settings: Settings, *, patience: float | None = None) -> SqlStore:
     embedded = parse(settings.store_url).get_backend_name() == "sqlite"
     within = settings.lease / 3 if patience is None else patience
     migrate: Migrate = "always" if embedded else "empty"
-    return open_store(settings.store_url, broker=settings.queue != "store", migrate=migrate, patience=within)
+    return open_store(settings.store_url, broker=settings.queue != "store", migrate=migrate, patience=within, hold=hold)
 
 
 def notices_of(

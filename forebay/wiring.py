@@ -48,6 +48,8 @@ BATCHES_OF_CREDIT = 4
 """Enough that the next batch is decoded while one runs and one is recorded, few enough that workers share fairly."""
 API_PATIENCE_S = 1.5
 """The API answers 503 rather than wait for a store that is away."""
+API_SENDS_WITHIN_S = 3.0
+"""For so long the API alone sends what was submitted to it; then sweeping sends what has no confirmed message."""
 
 
 class Api(Struct, frozen=True):
@@ -75,7 +77,7 @@ def api_of(settings: Settings) -> Api:
 
     catalog = open_catalog(settings)
     with ExitStack() as stack:
-        store = store_of(settings, patience=API_PATIENCE_S)
+        store = store_of(settings, patience=API_PATIENCE_S, hold=API_SENDS_WITHIN_S)
         stack.callback(store.close)
         redis = _redis(settings, stack)
         notices = notices_of(settings, redis)

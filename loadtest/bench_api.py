@@ -32,7 +32,7 @@ from tests.services.postgres import Postgres
 
 CONNECTIONS = 64
 SUBMITS = 5_000
-ROUNDS = 4
+ROUNDS = 7
 COMMIT_DELAY_MS = 5
 WANTED_OF_BARE = 0.9
 WANTED_DELAYED = 0.5

@@ -9,14 +9,15 @@ from sqlalchemy import Connection
 from pipelines.ports import Message
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.guards import OPEN, RUNNING, guard
 from pipelines.store.port import Refused
 from schemas.jobs import PRIORITIES, Claim
 
 MOST_MODELS_IN_SQLITE = 500 // len(PRIORITIES)
 """Lanes of one claim: a compound SELECT of SQLite has at most 500 parts. With more models, the queue lets them take turns."""
 
-_CLAIMABLE = """state IN ('queued', 'running') AND visible_at <= {now}
-                AND (deadline_at IS NULL OR deadline_at > {now})"""
+_DUE = "visible_at <= {now} AND (deadline_at IS NULL OR deadline_at > {now})"
+_CLAIMABLE = f"state IN ('queued', 'running') AND {_DUE}"
 
 _TAKE = """state = 'running', fence = fence + 1, visible_at = {now} + :lease, sends = 0"""
 
@@ -60,19 +61,19 @@ UPDATE jobs SET {_TAKE} FROM ({_FITTING}) AS fitting WHERE jobs.seq = fitting.se
 # Our messages name a row by its id; two tenants' rows of one id are both due work, so both may be woken by it.
 _NAMED: Fields = (("id", "text"),)
 _CLAIM_NAMED = f"""
-UPDATE jobs SET {_TAKE} FROM {{rows}}
-WHERE jobs.id = v.id AND {_CLAIMABLE} AND jobs.model IN (SELECT value FROM {{models}})
+UPDATE jobs SET {_TAKE} FROM {{named}}
+WHERE {{is_named:jobs}} AND {guard(f"{OPEN} AND {_DUE} AND jobs.model IN (SELECT value FROM {{models}})")}
   AND NOT EXISTS (SELECT 1 FROM paused_models p WHERE p.model = jobs.model) {_RETURNING}
 """
 
 _STANDING = """
 SELECT j.id, j.state, j.visible_at - {now} AS due_in, j.model IN (SELECT value FROM {models}) AS served,
        EXISTS (SELECT 1 FROM paused_models p WHERE p.model = j.model) AS paused
-FROM {rows} JOIN jobs j ON j.id = v.id
+FROM {named} JOIN jobs j ON {is_named:j}
 """
 
 _HELD: Fields = (("seq", "int"), ("fence", "int"), ("starts", "int"))
-_MINE = "jobs.seq = v.seq AND jobs.fence = v.fence AND jobs.state = 'running'"
+_MINE = f"jobs.seq = v.seq AND {guard(f'jobs.fence = v.fence AND {RUNNING}')}"
 
 # `starts` is set, never incremented: a repeated start counts once.
 _START = f"""

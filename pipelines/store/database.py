@@ -21,6 +21,9 @@ _AWAY = ("53", "58", "25006")
 """Out of resources (disk full), system error, read-only."""
 
 
+_NO_WAIT = text("SET LOCAL synchronous_commit TO off")
+
+
 class Database:
     def __init__(
         self,
@@ -56,6 +59,11 @@ class Database:
         if ":skew" in statement.text:
             values["skew"] = self.skew
         return connection.execute(statement, values)
+
+    def never_mind(self, connection: Connection) -> None:
+        """This transaction may be lost when the database crashes: nobody waits for its disk."""
+        if self.dialect.name == "postgresql":
+            connection.execute(_NO_WAIT)
 
     @cached_property
     def place(self) -> str:

@@ -37,7 +37,7 @@ ORDER BY generation
 _NAMED_FIELDS: Fields = (("id", "text"), ("generation", "int"))
 
 _FAILED = """
-SELECT j.seq, j.id, j.generation, j.version, j.inputs, j.inputs_ref FROM {rows} JOIN jobs j ON j.id = v.id
+SELECT j.seq, j.id, j.generation, j.version, j.inputs, j.inputs_ref FROM {named} JOIN jobs j ON {is_named:j}
 WHERE j.state = 'failed' AND j.generation = v.generation AND (CAST(:tenant AS text) IS NULL OR j.tenant = :tenant)
 {for_update}
 """

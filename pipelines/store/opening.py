@@ -29,9 +29,16 @@ IDLE_MS = 20_000
 
 
 def open_store(
-    url: str, *, broker: bool = False, migrate: Migrate = "always", patience: float = 10.0, skew: float = 0.0
+    url: str,
+    *,
+    broker: bool = False,
+    migrate: Migrate = "always",
+    patience: float = 10.0,
+    skew: float = 0.0,
+    hold: float = 0.0,
 ) -> SqlStore:
-    """Open the store at `url`, brought up to this code's level `always`, only when it is `empty`, or `never`.
+    """Open the store at `url`, brought up to this code's level `always`, only when it is `empty`, or `never`. `hold`: for how
+    long rows that are submitted here are sent by nobody else.
 
     Raises `StoreAway`, one line, when it is not there, not reachable or of a level that this code cannot serve.
     """
@@ -41,7 +48,7 @@ def open_store(
     except BaseException:
         db.close()
         raise
-    return SqlStore(db, broker=broker)
+    return SqlStore(db, broker=broker, hold=hold if broker else 0.0)
 
 
 def open_database(url: str, *, patience: float = 10.0, skew: float = 0.0) -> Database:

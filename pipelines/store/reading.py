@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from pipelines.store.cursors import decode_cursor, encode_cursor
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.guards import OPEN, guard
 from pipelines.store.port import Counts
 from schemas.jobs import JobFilter, JobView, Page, Purged, Timings
 from schemas.reasons import Reason
@@ -19,7 +20,7 @@ _COLUMNS = """j.seq, j.id, j.tenant, j.state, j.model, j.version, j.priority, j.
 _ID: Fields = (("id", "text"),)
 
 _READ = f"""
-SELECT {_COLUMNS}, j.result FROM {{rows}} JOIN jobs j ON j.id = v.id
+SELECT {_COLUMNS}, j.result FROM {{named}} JOIN jobs j ON {{is_named:j}}
 WHERE CAST(:tenant AS text) IS NULL OR j.tenant = :tenant
 """
 
@@ -39,9 +40,9 @@ GROUP BY model, version, state
 
 _BACKLOG = f"SELECT count(*) AS count FROM (SELECT 1 FROM jobs WHERE {_OPEN} LIMIT :most) AS open_rows"
 
-_CANCEL = """
-UPDATE jobs SET state = 'canceled', finished_at = {now} FROM {rows}
-WHERE jobs.id = v.id AND jobs.state IN ('queued', 'running') AND (CAST(:tenant AS text) IS NULL OR jobs.tenant = :tenant)
+_CANCEL = f"""
+UPDATE jobs SET state = 'canceled', finished_at = {{now}} FROM {{named}}
+WHERE {{is_named:jobs}} AND {guard(f"{OPEN} AND (CAST(:tenant AS text) IS NULL OR jobs.tenant = :tenant)")}
 """
 
 

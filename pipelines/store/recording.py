@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.guards import RUNNING, guard
 from schemas.jobs import Claim
 from schemas.states import State
 from schemas.verdicts import Dead, Done, Release, Retry, Verdict
@@ -30,7 +31,7 @@ _FIELDS: Fields = (
 
 # `answered` counts the claims that came to a verdict: a judged one settles its whole row of claims (:answered = fence),
 # a released one only itself (:answered = −1 here, one more than before).
-_RECORD = """
+_RECORD = f"""
 UPDATE jobs SET
     state = v.state,
     result = v.result,
@@ -40,11 +41,11 @@ UPDATE jobs SET
     failures = failures + v.charged,
     starts = v.starts,
     answered = CASE WHEN v.answered >= 0 THEN v.answered ELSE jobs.answered + 1 END,
-    visible_at = CASE WHEN v.state = 'queued' THEN {now} + v.delay ELSE jobs.visible_at END,
+    visible_at = CASE WHEN v.state = 'queued' THEN {{now}} + v.delay ELSE jobs.visible_at END,
     sent_at = CASE WHEN v.state = 'queued' AND :broker = 1 THEN NULL ELSE jobs.sent_at END,
-    finished_at = CASE WHEN v.state = 'queued' THEN NULL ELSE {now} END
-FROM {rows}
-WHERE jobs.seq = v.seq AND jobs.fence = v.fence AND jobs.state = 'running'
+    finished_at = CASE WHEN v.state = 'queued' THEN NULL ELSE {{now}} END
+FROM {{rows}}
+WHERE jobs.seq = v.seq AND {guard(f"jobs.fence = v.fence AND {RUNNING}")}
 RETURNING jobs.seq
 """
 

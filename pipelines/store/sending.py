@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from pipelines.ports import Message
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.guards import OPEN, guard
 
 _FREE = """held_until <= {now} AND visible_at <= {now}
   AND NOT EXISTS (SELECT 1 FROM paused_models p WHERE p.model = jobs.model)"""
@@ -47,15 +48,14 @@ FROM (SELECT sent_at, started_at FROM jobs WHERE state = 'running'
 """
 
 _STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"))
-_STAMP = """
-UPDATE jobs SET sent_at = {now}, sends = sends + 1, held_until = 0 FROM {rows}
-WHERE jobs.id = v.id AND jobs.generation = v.generation AND jobs.state IN ('queued', 'running')
-  AND (:never_claimed = 0 OR jobs.fence = 0)
+_STAMP = f"""
+UPDATE jobs SET sent_at = {{now}}, sends = sends + 1, held_until = 0 FROM {{named}}
+WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN} AND (:never_claimed = 0 OR jobs.fence = 0)")}
 """
 
-_UNHOLD = """
-UPDATE jobs SET held_until = 0 FROM {rows}
-WHERE jobs.id = v.id AND jobs.generation = v.generation AND jobs.state IN ('queued', 'running')
+_UNHOLD = f"""
+UPDATE jobs SET held_until = 0 FROM {{named}}
+WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN}")}
 """
 
 
@@ -75,7 +75,9 @@ class Sending:
             picked = self.db.run(connection, _PICK, **values).all()
             if picked:
                 self.db.run(connection, _HOLD, _HOLD_FIELDS, rows=pack([(row.seq,) for row in picked]), hold=hold)
-            return [Message(row.id, row.generation, bytes(row.inputs), row.model, row.traceparent) for row in picked]
+            return [
+                Message(row.id, row.generation, bytes(row.inputs) or None, row.model, row.traceparent) for row in picked
+            ]
 
         # Mostly there is nothing, and then nobody's write has to wait.
         found = self.db.read(lambda connection: self.db.run(connection, _ANY, **values).first())
@@ -85,11 +87,12 @@ class Sending:
         if not messages:
             return
         rows = pack(sorted((message.id, message.generation) for message in messages))
-        self.db.write(
-            lambda connection: self.db.run(
-                connection, _STAMP, _STAMP_FIELDS, rows=rows, never_claimed=int(never_claimed)
-            )
-        )
+
+        def work(connection: Connection) -> None:
+            self.db.never_mind(connection)
+            self.db.run(connection, _STAMP, _STAMP_FIELDS, rows=rows, never_claimed=int(never_claimed))
+
+        self.db.write(work)
 
     def unhold(self, messages: Sequence[Message]) -> None:
         if not messages:

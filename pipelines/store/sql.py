@@ -15,9 +15,10 @@ from pipelines.store.sweeping import Sweeping, new_holder
 class SqlStore(Submitting, Claiming, Recording, Reading, Sweeping, Sending, DeadLettering, Straying, Referring):
     """All of `pipelines.store.port.Store`, on SQLite or PostgreSQL. One instance serves all threads of a process."""
 
-    def __init__(self, db: Database, broker: bool = False) -> None:
+    def __init__(self, db: Database, broker: bool = False, hold: float = 0.0) -> None:
         self.db = db
         self.broker = broker
+        self.hold = hold
         self.holder = new_holder()
 
     def close(self) -> None:

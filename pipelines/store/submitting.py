@@ -16,12 +16,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 _TIMES = """
-    'queued', {now}, {now}, {now}, {now} + :expires_in, CASE WHEN :broker = 1 THEN NULL ELSE {now} END
+    'queued', {now}, {now}, {now}, {now} + :expires_in, CASE WHEN :broker = 1 THEN NULL ELSE {now} END,
+    CASE WHEN :hold > 0 THEN {now} + :hold ELSE 0 END
 """
 
 # One statement run for each row: in SQLite that costs no round trip.
 _SQLITE_INSERT = f"""
-INSERT INTO jobs ({", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at)
+INSERT INTO jobs ({", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at, held_until)
 VALUES ({", ".join(f":{name}" for name in _COLUMNS)}, {_TIMES})
 ON CONFLICT DO NOTHING
 """
@@ -36,7 +37,7 @@ _POSTGRES_TYPES = {
 
 # One statement for all rows: 21 times the rows per second of one each.
 _POSTGRES_INSERT = f"""
-INSERT INTO jobs ({", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at)
+INSERT INTO jobs ({", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at, held_until)
 SELECT {", ".join(f"v.{name}" for name in _COLUMNS)}, {_TIMES.replace(":expires_in", "v.expires_in")}
 FROM unnest({", ".join(f"CAST(:{name} AS {_POSTGRES_TYPES.get(name, 'text[]')})" for name in _COLUMNS)},
             CAST(:expires_in AS double precision[])) WITH ORDINALITY
@@ -62,6 +63,8 @@ class Submitting:
     db: Database
     broker: bool
     """Whether a broker has to be told of each row; with the store as the queue, the row is the message."""
+    hold: float
+    """Seconds for which a new row is nobody else's to send: who submits it here sends it itself."""
 
     def submit(self, submissions: Sequence[Submission]) -> list[SubmitOutcome]:
         if not submissions:
@@ -76,7 +79,7 @@ class Submitting:
         return self._look_up(connection, submissions)
 
     def _insert(self, connection: Connection, submissions: Sequence[Submission]) -> int:
-        rows = [_row(submission, self.broker) for submission in submissions]
+        rows = [_row(submission, self.broker, self.hold) for submission in submissions]
         if self.db.dialect.name == "sqlite":
             before = connection.connection.dbapi_connection.total_changes  # type: ignore[union-attr]  # sqlite3's own
             skewed = [{**row, "skew": self.db.skew} for row in rows]
@@ -84,7 +87,7 @@ class Submitting:
             after = connection.connection.dbapi_connection.total_changes  # type: ignore[union-attr]
             return int(after - before)
         columns: dict[str, Any] = {name: [row[name] for row in rows] for name in (*_COLUMNS, "expires_in")}
-        result = self.db.run(connection, _POSTGRES_INSERT, broker=int(self.broker), **columns)
+        result = self.db.run(connection, _POSTGRES_INSERT, broker=int(self.broker), hold=self.hold, **columns)
         return int(result.rowcount)
 
     def _look_up(self, connection: Connection, submissions: Sequence[Submission]) -> list[SubmitOutcome]:
@@ -97,7 +100,7 @@ class Submitting:
         return [_outcome(submission, by_id, by_key, by_ref, seen) for submission in submissions]
 
 
-def _row(submission: Submission, broker: bool) -> dict[str, Any]:
+def _row(submission: Submission, broker: bool, hold: float) -> dict[str, Any]:
     return {
         "id": submission.id,
         "tenant": submission.tenant,
@@ -115,6 +118,7 @@ def _row(submission: Submission, broker: bool) -> dict[str, Any]:
         "inputs_ref": submission.inputs_ref,
         "expires_in": submission.expires_in,
         "broker": int(broker),
+        "hold": hold,
     }
 
 
