@@ -48,7 +48,7 @@ BATCHES_OF_CREDIT = 4
 """Enough that the next batch is decoded while one runs and one is recorded, few enough that workers share fairly."""
 API_PATIENCE_S = 1.5
 """The API answers 503 rather than wait for a store that is away."""
-API_SENDS_WITHIN_S = 3.0
+API_SENDS_WITHIN_S = 5.0
 """For so long the API alone sends what was submitted to it; then sweeping sends what has no confirmed message."""
 
 

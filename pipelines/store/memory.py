@@ -194,7 +194,7 @@ class MemoryStore:
         now = self._now()
         with self._lock:
             claimed = [row for row in self.rows.values() if row.fence > 0]
-            newest = max((row.sent_at or 0.0 for row in claimed), default=0.0)
+            newest = max((row.sent_at or row.queued_at for row in claimed), default=0.0)
             last = max((row.started_at or 0.0 for row in claimed), default=0.0)
             due = [row for row in self.rows.values() if self._wants_sending(row, now, resend_after, newest, last)]
             due.sort(key=lambda row: row.visible_at)

@@ -37,13 +37,15 @@ _HOLD_FIELDS: Fields = (("seq", "int"),)
 _HOLD = "UPDATE jobs SET held_until = {now} + :hold FROM {rows} WHERE jobs.seq = v.seq"
 
 # When the newest message that was claimed was sent, and when anything was claimed last: read off what runs and what ended
-# last. Both are estimates from below, so that what errs is the patience of rule (d).
+# last. A row that was claimed before its stamp was sent after it was queued. All are estimates from below, so that what errs
+# is the patience of rule (d).
 _RECENT = 500
-_ENDED = f"""SELECT sent_at, started_at FROM (SELECT sent_at, started_at FROM jobs WHERE state = '{{state}}'
+_SENT = "coalesce(sent_at, queued_at) AS sent_at, started_at"
+_ENDED = f"""SELECT sent_at, started_at FROM (SELECT {_SENT} FROM jobs WHERE state = '{{state}}'
     AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT {_RECENT}) AS {{state}}"""
 _CLAIMED = f"""
 SELECT coalesce(max(sent_at), 0) AS newest_claimed, coalesce(max(started_at), 0) AS last_claim
-FROM (SELECT sent_at, started_at FROM jobs WHERE state = 'running'
+FROM (SELECT {_SENT} FROM jobs WHERE state = 'running'
       UNION ALL {_ENDED.format(state="succeeded")} UNION ALL {_ENDED.format(state="failed")}) AS claimed
 """
 

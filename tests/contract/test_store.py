@@ -553,12 +553,15 @@ class TestSending:
         assert brokered.store.extend([claim], LEASE)
         assert brokered.store.to_send(10, 30.0, 3600.0) == []
 
-    def test_a_message_that_was_overtaken_is_sent_again(self, brokered: Subject) -> None:
+    @pytest.mark.parametrize("stamped", [True, False])
+    def test_a_message_that_was_overtaken_is_sent_again(self, brokered: Subject, stamped: bool) -> None:
+        """Also by one that was claimed before anybody stamped it."""
         (lost,) = brokered.submit()
         brokered.store.stamp_sent([Message(lost, 0)], never_claimed=True)
         brokered.pass_time(10)
         (later,) = brokered.submit()
-        brokered.store.stamp_sent([Message(later, 0)], never_claimed=True)
+        if stamped:
+            brokered.store.stamp_sent([Message(later, 0)], never_claimed=True)
         brokered.pass_time(3500)
         claims, _ = brokered.store.claim([Message(later, 0)], ["m"], 1000.0)
         brokered.store.start(claims)
