@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from pipelines.redis.address import RedisAddress
 from pipelines.redis.connecting import FAULTS, connect
 from pipelines.redis.health import Health
-from pipelines.redis.telling import Teller
+from pipelines.redis.way import RedisWay
 from pipelines.store.notices import Notices, OnEnded, OnWork
+from pipelines.store.telling import Telling
 
 _TIMEOUT_S = 2.0
 _LOOK_S = 0.5
@@ -34,13 +35,13 @@ class RedisNotices:
         """`otherwise`: the store's own way, closed with this."""
         self._at = at
         self._otherwise = otherwise
-        self._teller = Teller(at, health, otherwise)
+        self._telling = Telling(RedisWay(at, health, otherwise), "forebay-notify-redis")
 
     def work(self) -> None:
-        self._teller.work()
+        self._telling.work()
 
     def ended(self, ids: Sequence[str]) -> None:
-        self._teller.ended(ids)
+        self._telling.ended(ids)
 
     def listen(self, on_work: OnWork | None = None, on_ended: OnEnded | None = None) -> Callable[[], None]:
         stop_otherwise = self._otherwise.listen(on_work, on_ended)
@@ -58,7 +59,7 @@ class RedisNotices:
 
     def close(self) -> None:
         """What waits is still sent, for a moment."""
-        self._teller.close()
+        self._telling.close()
         self._otherwise.close()
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import URL
 
 from pipelines.store.keepalive import KEEPALIVE
 from pipelines.store.notices import OnEnded, OnWork
-from pipelines.store.notify import ENDED, WORK, Notifier
+from pipelines.store.notify import ENDED, WORK, PostgresWay
+from pipelines.store.telling import Telling
 
 _RECONNECT_S = 1.0
 
@@ -17,13 +18,13 @@ _RECONNECT_S = 1.0
 class PostgresNotices:
     def __init__(self, url: URL) -> None:
         self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._notifier = Notifier(self._connect)
+        self._telling = Telling(PostgresWay(self._connect), "forebay-notify")
 
     def work(self) -> None:
-        self._notifier.work()
+        self._telling.work()
 
     def ended(self, ids: Sequence[str]) -> None:
-        self._notifier.ended(ids)
+        self._telling.ended(ids)
 
     def listen(self, on_work: OnWork | None = None, on_ended: OnEnded | None = None) -> Callable[[], None]:
         stopping = threading.Event()
@@ -39,7 +40,7 @@ class PostgresNotices:
         return stop
 
     def close(self) -> None:
-        self._notifier.close()
+        self._telling.close()
 
     def _listen(self, stopping: threading.Event, on_work: OnWork | None, on_ended: OnEnded | None) -> None:
         while not stopping.is_set():

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,9 +28,14 @@ class Heard(Struct):
 class Open:
     """Makes notices as processes of one installation have them; closes them at the end."""
 
-    def __init__(self, make: Callable[[], ClosableNotices], stack: ExitStack) -> None:
+    def __init__(
+        self, make: Callable[[], ClosableNotices], stack: ExitStack, subscriptions: Callable[[], int] = lambda: 1 << 20
+    ) -> None:
+        """`subscriptions`: how many Redis has. While one is being made its listener hears by the other way, and who sends
+        may meanwhile find others on Redis already."""
         self._make = make
         self._stack = stack
+        self._subscriptions = subscriptions
 
     def __call__(self) -> ClosableNotices:
         notices = self._make()
@@ -39,6 +45,7 @@ class Open:
     def listening(self, sender: ClosableNotices, work: bool = True, ended: bool = True) -> Heard:
         """Once it hears: listening begins in a thread of its own."""
         heard = Heard(queue.Queue(), queue.Queue())
+        wanted = min(self._subscriptions() + work + ended, 1 << 20)
         stop = self().listen((lambda: heard.work.put(None)) if work else None, heard.ended.put if ended else None)
         self._stack.callback(stop)
         for _ in range(int(PATIENCE_S / 0.05)):
@@ -49,6 +56,9 @@ class Open:
                 break
             except queue.Empty:
                 continue
+        until = time.monotonic() + PATIENCE_S
+        while self._subscriptions() < wanted and time.monotonic() < until:
+            time.sleep(0.01)
         return heard
 
 
@@ -65,6 +75,10 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     else:
         at = RedisAddress.parse(request.getfixturevalue("redis_url"))
         make = lambda: RedisNotices(at, Health(at, print, lambda: 0.0), local())  # noqa: E731  # likewise
+        with ExitStack() as stack, request.getfixturevalue("redis").client() as client:
+            channels = at.key("work"), at.key("ended")
+            yield Open(make, stack, lambda: sum(count for _, count in client.pubsub_numsub(*channels)))
+        return
     with ExitStack() as stack:
         yield Open(make, stack)
 
