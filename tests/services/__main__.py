@@ -7,20 +7,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from tests.services import elasticmq, kafka, moto_server, postgres, redis
+from tests.services import moto_server
 from tests.services.buckets import fresh_bucket
 from tests.services.elasticmq import ElasticMq
 from tests.services.elasticmq_jars import NoElasticMq
 from tests.services.installations import NoPostgres
 from tests.services.kafka import Kafka
 from tests.services.kafka_jars import NoKafka
+from tests.services.own_server import Failed
 from tests.services.postgres import Postgres
 from tests.services.redis import NoRedis, Redis
 
-MISSING = (
-    NoPostgres, postgres.Failed, NoRedis, redis.Failed, NoKafka, kafka.Failed, NoElasticMq, elasticmq.Failed,
-    moto_server.Failed,
-)  # fmt: skip
+MISSING = (NoPostgres, NoRedis, NoKafka, NoElasticMq, Failed)
 
 
 @contextmanager

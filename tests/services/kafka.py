@@ -15,7 +15,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,34 +28,28 @@ from tests.services.broker import Broker
 from tests.services.jars import archive_flags, archive_of
 from tests.services.kafka_jars import KafkaJars
 from tests.services.kafka_settings import QUICK, server_settings
+from tests.services.own_server import RECORD, Failed, OwnServer
 from tests.services.ports import steady_port
 
 Mode = Literal["graceful", "kill"]
 SIGNALS: dict[Mode, signal.Signals] = {"graceful": signal.SIGTERM, "kill": signal.SIGKILL}
 READY_WITHIN = 60.0
 STOPPED_WITHIN = 30.0
-_POLL = 0.02
-_RECORD = "pid"
-# The process number is on disk before there is a broker, so the guard finds it whenever its owner ends.
-_RECORDED = ("sh", "-c", 'echo $$ > "$0" && exec "$@"')
 
 
-class Failed(Exception):
-    """The broker did not start or stop: carries what its log says."""
-
-
-class Kafka(Broker):
+class Kafka(OwnServer, Broker):
     """A broker of our own."""
 
-    def __init__(self, jars: KafkaJars, folder: Path, ports: tuple[int, int], jvm: Sequence[str]) -> None:
+    def __init__(
+        self, jars: KafkaJars, folder: Path, ports: tuple[int, int], options: Mapping[str, str], jvm: Sequence[str]
+    ) -> None:
         """`ports`: the clients', the controller's."""
-        super().__init__(f"127.0.0.1:{ports[0]}")
-        self.folder = folder
-        self.port = ports[0]
+        Broker.__init__(self, f"127.0.0.1:{ports[0]}")
+        OwnServer.__init__(self, "Kafka", folder, guard.guarded(folder, RECORD, signal.SIGKILL))
+        self.port, self._controller = ports
+        self._options = options
         self._jars = jars
         self._jvm = jvm
-        self._guard = guard.guarded(folder, _RECORD, signal.SIGKILL)
-        self._server: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(cls, options: Mapping[str, str] | None = None, jvm: Sequence[str] = QUICK) -> Self:
@@ -65,73 +58,26 @@ class Kafka(Broker):
         jars = kafka_jars.find()
         if not archive_of(jars).exists() and os.access(jars.folder, os.W_OK):
             _make_archive(jars)
-        return cls._started(jars, options or {}, [*jvm, *archive_flags(jars)])
+        return cls._planned(jars, options or {}, [*jvm, *archive_flags(jars)])._started()
 
     @classmethod
-    def _started(cls, jars: KafkaJars, options: Mapping[str, str], jvm: Sequence[str]) -> Self:
-        folder = accounts.fresh_folder("forebay-kafka-", None)
+    def _planned(cls, jars: KafkaJars, options: Mapping[str, str], jvm: Sequence[str]) -> Self:
         port = steady_port()
         ports = port, steady_port(frozenset({port}))
-        server = cls(jars, folder, ports, jvm)
-        try:
-            server._format({**server_settings(folder / "data", *ports), **options})
-            server.restart()
-        except BaseException:
-            server.close()
-            raise
-        return server
-
-    @property
-    def pid(self) -> int:
-        """Raises Failed when the broker is stopped."""
-        if self._server is None or self._server.poll() is not None:
-            raise Failed("the broker is stopped: it has no pid")
-        return self._server.pid
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return cls(jars, accounts.fresh_folder("forebay-kafka-", None), ports, options, jvm)
 
     def stop(self, mode: Mode = "graceful") -> None:
         """End the broker and keep its data; `kill` is a crash: the next start recovers. Nothing when it is stopped."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        if server.poll() is None:
-            server.send_signal(SIGNALS[mode])
-            server.send_signal(signal.SIGCONT)  # a test may have frozen it
-        try:
-            server.wait(STOPPED_WITHIN)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-            raise Failed(f"Kafka did not stop ({mode}) within {STOPPED_WITHIN:g} s: {self._said()}") from None
+        self._end(SIGNALS[mode], STOPPED_WITHIN)
 
     def restart(self, mode: Mode = "graceful") -> None:
         """Stop it if it runs, then start it on the same port with the same data, and wait until it answers."""
         self.stop(mode)
-        with (self.folder / "log").open("ab") as log:
-            self._server = subprocess.Popen(
-                [*_RECORDED, self.folder / _RECORD, *self._java("kafka.Kafka"), self.folder / "server.properties"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, **accounts.process_options(None),
-            )  # fmt: skip
-        self._await_ready(self._server)
+        self._launch([*self._java("kafka.Kafka"), self.folder / "server.properties"])
+        self._await(self._answers, READY_WITHIN)
 
-    def close(self) -> None:
-        """Kill the broker and remove its data. Nothing the second time."""
-        assert self._guard.stdin is not None
-        self._guard.stdin.close()
-        if self._server is not None:
-            self._server.wait()
-            self._server = None
-        self._guard.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _prepare(self) -> None:
+        self._format({**server_settings(self.folder / "data", self.port, self._controller), **self._options})
 
     def _format(self, settings: Mapping[str, str]) -> None:
         """Write the settings and, by Kafka's own tool, the folder of data: it decides the versions of Kafka's features."""
@@ -148,15 +94,6 @@ class Kafka(Broker):
     def _java(self, program: str) -> list[str]:
         own = [f"-Djava.io.tmpdir={self.folder / 'tmp'}", "-XX:-UsePerfData"]  # leaves nothing outside its folder
         return [str(self._jars.java), *self._jvm, *own, "-cp", self._jars.classpath, program]
-
-    def _await_ready(self, server: "subprocess.Popen[bytes]") -> None:
-        end = time.monotonic() + READY_WITHIN
-        while not self._answers():
-            if server.poll() is not None:
-                raise Failed(f"Kafka ended with {server.returncode}: {self._said()}")
-            if time.monotonic() > end:
-                raise Failed(f"Kafka did not answer within {READY_WITHIN:g} s: {self._said()}")
-            time.sleep(_POLL)
 
     def _answers(self) -> bool:
         try:
@@ -186,7 +123,7 @@ def broker() -> Iterator[Broker]:
 
 def _make_archive(jars: KafkaJars) -> None:
     """Once per cache: a broker that starts and stops leaves its loaded classes; starts then take half the time."""
-    with Kafka._started(jars, {}, QUICK) as server:
+    with Kafka._planned(jars, {}, QUICK)._started() as server:
         made = jars.folder / f"{server.folder.name}.jsa"  # beside: both have to be of one file system to be moved
         try:
             server._jvm = [*QUICK, f"-XX:ArchiveClassesAtExit={made}"]

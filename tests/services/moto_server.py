@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.services.own_server import Failed
 from tests.services.ports import steady_port
 
 READY_WITHIN = 30.0
@@ -22,10 +23,6 @@ from moto.server import main
 main(sys.argv[1:])
 """
 """Its standard input is a pipe that its owner holds open: the pipe's end, however the owner went, is the server's end."""
-
-
-class Failed(Exception):
-    """The server did not come up."""
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -26,6 +25,7 @@ from tests.services import guard, installations
 from tests.services.account import Account
 from tests.services.databases import Databases
 from tests.services.installations import Installation
+from tests.services.own_server import Failed, OwnServer
 
 Mode = Literal["smart", "fast", "immediate"]
 SIGNALS: dict[Mode, signal.Signals] = {
@@ -35,25 +35,18 @@ SIGNALS: dict[Mode, signal.Signals] = {
 }
 READY_WITHIN = 60.0
 STOPPED_WITHIN = 30.0
-_POLL = 0.02
 
 
-class Failed(Exception):
-    """The server did not start or stop: carries the end of its log."""
-
-
-class Postgres(Databases):
+class Postgres(OwnServer, Databases):
     """A server of our own."""
 
     def __init__(self, bin: Path, folder: Path, port: int, account: Account | None, options: Mapping[str, str]) -> None:
-        super().__init__(f"postgresql://postgres@127.0.0.1:{port}/postgres")
-        self.folder = folder
+        Databases.__init__(self, f"postgresql://postgres@127.0.0.1:{port}/postgres")
+        OwnServer.__init__(self, "postgres", folder, _guarded(folder))
         self.port = port
         self._bin = bin
         self._account = account
         self._options = options
-        self._guard = _guarded(folder)
-        self._server: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(
@@ -64,68 +57,20 @@ class Postgres(Databases):
         account = Account.for_servers()
         folder = accounts.fresh_folder("forebay-pg-", account)
         settings = {"fsync": "on" if fsync else "off", **(options or {})}
-        server = cls(_runnable(installation.bin, folder, account), folder, _free_port(), account, settings)
-        try:
-            server._initialise()
-            server.restart()
-        except BaseException:
-            server.close()
-            raise
-        return server
-
-    @property
-    def pid(self) -> int:
-        """Of the postmaster. Raises Failed when the server is stopped."""
-        if self._server is None or self._server.poll() is not None:
-            raise Failed("the server is stopped: it has no pid")
-        return self._server.pid
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return cls(_runnable(installation.bin, folder, account), folder, _free_port(), account, settings)._started()
 
     def stop(self, mode: Mode = "fast") -> None:
         """End the server and keep its data. `immediate` is a crash: the next start recovers. Nothing when it is stopped."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        if server.poll() is None:
-            server.send_signal(SIGNALS[mode])
-        try:
-            server.wait(STOPPED_WITHIN)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-            raise Failed(f"the server did not stop ({mode}) within {STOPPED_WITHIN:g} s: {self._tail()}") from None
+        self._end(SIGNALS[mode], STOPPED_WITHIN)
 
     def restart(self, mode: Mode = "fast") -> None:
         """Stop it if it runs, then start it on the same port with the same data, and wait until it answers."""
         self.stop(mode)
-        with (self.folder / "log").open("ab") as log:
-            self._server = subprocess.Popen(
-                [self._bin / "postgres", "-D", self.folder / "data", *self._arguments()],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                **accounts.process_options(self._account),
-            )  # fmt: skip
-        self._await_ready(self._server)
+        command = [self._bin / "postgres", "-D", self.folder / "data", *self._arguments()]
+        self._launch(command, self._account, recorded=False)  # it records its number itself
+        self._await(self._answers, READY_WITHIN)
 
-    def close(self) -> None:
-        """Stop the server and remove its data. Nothing the second time."""
-        assert self._guard.stdin is not None
-        self._guard.stdin.close()
-        if self._server is not None:
-            self._server.wait()
-            self._server = None
-        self._guard.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _initialise(self) -> None:
+    def _prepare(self) -> None:
         done = subprocess.run(
             [self._bin / "initdb", "-D", self.folder / "data", "--auth=trust", "--username=postgres",
              "--encoding=UTF8", "--no-locale", "--no-sync"],
@@ -145,20 +90,12 @@ class Postgres(Databases):
         }
         return [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
 
-    def _await_ready(self, server: "subprocess.Popen[bytes]") -> None:
-        end = time.monotonic() + READY_WITHIN
-        while True:
-            if server.poll() is not None:
-                raise Failed(f"postgres ended with {server.returncode}: {self._tail()}")
-            try:
-                return self.ping()
-            except psycopg.OperationalError:
-                if time.monotonic() > end:
-                    raise Failed(f"postgres did not answer within {READY_WITHIN:g} s: {self._tail()}") from None
-            time.sleep(_POLL)
-
-    def _tail(self) -> str:
-        return self.log.strip()[-500:]
+    def _answers(self) -> bool:
+        try:
+            self.ping()
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 def _runnable(bin: Path, folder: Path, account: Account | None) -> Path:

@@ -14,7 +14,6 @@ import itertools
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -27,24 +26,17 @@ from redis.retry import Retry
 
 from tests.services import account as accounts
 from tests.services import guard
+from tests.services.own_server import RECORD, OwnServer
 from tests.services.ports import steady_port
 
 RUNNING = "FOREBAY_TEST_REDIS"
 """Environment variable: the URL of one that runs already."""
 READY_WITHIN = 20.0
-_POLL = 0.01
-_RECORD = "pid"
-# The process number is on disk before there is a server, so the guard finds it whenever its owner ends.
-_RECORDED = ("sh", "-c", 'echo $$ > "$0" && exec "$@"')
 _numbers = itertools.count(1)
 
 
 class NoRedis(Exception):
     """There is no Redis to start: says what was looked for and what to do."""
-
-
-class Failed(Exception):
-    """The server did not start: carries the end of its log."""
 
 
 class RunningRedis:
@@ -65,44 +57,26 @@ class RunningRedis:
         return redis.Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2)
 
 
-class Redis(RunningRedis):
+class Redis(OwnServer, RunningRedis):
     """A server of our own."""
 
     def __init__(self, program: Path, folder: Path, port: int, options: Mapping[str, str]) -> None:
         password = f":{options['requirepass']}@" if "requirepass" in options else ""
-        super().__init__(f"redis://{password}127.0.0.1:{port}/0")
-        self.folder = folder
+        RunningRedis.__init__(self, f"redis://{password}127.0.0.1:{port}/0")
+        OwnServer.__init__(self, "Redis", folder, guard.guarded(folder, RECORD, signal.SIGKILL))
         self.port = port
         self._program = program
         self._options = options
-        self._guard = guard.guarded(folder, _RECORD, signal.SIGKILL)
-        self._server: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(cls, options: Mapping[str, str] | None = None) -> Self:
         """A new, empty server that answers. `options` are settings of redis.conf. Raises NoRedis or Failed."""
         program = find()
-        server = cls(program, accounts.fresh_folder("forebay-redis-", None), steady_port(), options or {})
-        try:
-            server.restart()
-        except BaseException:
-            server.close()
-            raise
-        return server
-
-    @property
-    def pid(self) -> int:
-        """Raises Failed when the server is stopped."""
-        if self._server is None or self._server.poll() is not None:
-            raise Failed("Redis is stopped: it has no pid")
-        return self._server.pid
+        return cls(program, accounts.fresh_folder("forebay-redis-", None), steady_port(), options or {})._started()
 
     def kill(self) -> None:
         """SIGKILL; what it held is gone. Nothing when it is stopped."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.kill()
-            server.wait()
+        self._end(signal.SIGKILL, READY_WITHIN)
 
     def freeze(self) -> None:
         """SIGSTOP: connections are taken and bytes swallowed, and nothing is answered."""
@@ -120,12 +94,9 @@ class Redis(RunningRedis):
             **self._options,
         }  # fmt: skip
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        with (self.folder / "log").open("ab") as log:
-            self._server = subprocess.Popen(
-                [*_RECORDED, self.folder / _RECORD, self._program, *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, **accounts.process_options(None),
-            )  # fmt: skip
-        self._await_ready(self._server)
+        self._launch([self._program, *arguments])
+        with closing(self.client()) as client:
+            self._await(lambda: _answers(client), READY_WITHIN)
 
     def flush(self) -> None:
         """Empty it: every key, and every script."""
@@ -133,35 +104,13 @@ class Redis(RunningRedis):
             client.flushall()
             client.script_flush()
 
-    def close(self) -> None:
-        """Kill the server and remove its folder. Nothing the second time."""
-        assert self._guard.stdin is not None
-        self._guard.stdin.close()
-        if self._server is not None:
-            self._server.wait()
-            self._server = None
-        self._guard.wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _await_ready(self, server: "subprocess.Popen[bytes]") -> None:
-        end = time.monotonic() + READY_WITHIN
-        with closing(self.client()) as client:
-            while True:
-                try:
-                    client.ping()
-                    return
-                except (redis.RedisError, OSError):
-                    if server.poll() is not None or time.monotonic() > end:
-                        raise Failed(f"Redis does not answer: {self._tail()}") from None
-                time.sleep(_POLL)
-
-    def _tail(self) -> str:
-        return (self.folder / "log").read_text(errors="replace").strip()[-500:]
+def _answers(client: redis.Redis) -> bool:
+    try:
+        client.ping()
+    except (redis.RedisError, OSError):
+        return False
+    return True
 
 
 def find() -> Path:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.services import elasticmq_jars
-from tests.services.elasticmq import ElasticMq, Failed
+from tests.services.elasticmq import ElasticMq
 from tests.services.elasticmq_jars import NoElasticMq
 from tests.services.guard import running
+from tests.services.own_server import Failed
 from tests.services.require import require
 from tests.services.sqs_server import SqsServer, server
 

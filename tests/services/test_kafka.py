@@ -15,8 +15,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from tests.services import kafka_jars
 from tests.services.broker import Broker
 from tests.services.guard import running
-from tests.services.kafka import Failed, Kafka, broker
+from tests.services.kafka import Kafka, broker
 from tests.services.kafka_jars import NoKafka
+from tests.services.own_server import Failed
 from tests.services.ports import steady_port
 from tests.services.require import require
 

@@ -13,7 +13,8 @@ import pytest
 from tests.services.databases import Databases
 from tests.services.guard import postmaster
 from tests.services.installations import CHOICE, NoPostgres, find
-from tests.services.postgres import Failed, Postgres
+from tests.services.own_server import Failed
+from tests.services.postgres import Postgres
 from tests.services.require import require
 
 WITHIN = 20.0
