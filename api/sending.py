@@ -29,7 +29,7 @@ class Sender:
     ) -> None:
         """`look_every`: seconds."""
         self._outlet = outlet
-        self._stamper = Stamper(store)
+        self._stamper = Stamper(store, monotonic)
         self._monotonic = monotonic
         self._look_every = look_every
         self._queue: Queue[tuple[float, Message] | None] = Queue(maxsize=10_000)
@@ -51,11 +51,14 @@ class Sender:
 
     def send(self, submissions: Sequence[Submission]) -> None:
         until = self._monotonic() + PATIENCE
-        try:
-            for submission in submissions:
-                self._queue.put_nowait((until, message_of(submission)))
-        except Full:
-            self.degraded = True
+        messages = [message_of(submission) for submission in submissions]
+        for place, message in enumerate(messages):
+            try:
+                self._queue.put_nowait((until, message))
+            except Full:
+                self.degraded = True
+                self._stamper.left(messages[place:])
+                return
 
     def _serve(self) -> None:
         while (first := self._next()) is not None:
@@ -64,6 +67,7 @@ class Sender:
             messages = [message for until, message in waiting if until >= now]
             if len(messages) < len(waiting):
                 self.degraded = True
+                self._stamper.left([message for until, message in waiting if until < now])
             if messages:
                 self._deliver(messages)
 
@@ -93,11 +97,13 @@ class Sender:
         try:
             confirmed = self._outlet.send(messages)
             sent = [message for message, ok in zip(messages, confirmed, strict=True) if ok]
-            if sent:
-                self._stamper.put(sent)
+            self._stamper.confirmed(sent)
             self.degraded = len(sent) < len(messages)
+            if self.degraded:
+                self._stamper.left([message for message, ok in zip(messages, confirmed, strict=True) if not ok])
         except Exception:
             self.degraded = True
+            self._stamper.left(messages)
             log.exception("sender: %d messages are left to the sweeper", len(messages))
 
 

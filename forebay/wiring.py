@@ -21,7 +21,7 @@ from pipelines.admission.direct import Adopter
 from pipelines.catalog import Catalog
 from pipelines.clock import SystemClock
 from pipelines.flow.observer import Unobserved
-from pipelines.flow.sweeper import Sweeper, SweepPlan
+from pipelines.flow.sweeper import HOLD_S, Sweeper, SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.payloads.deposits import Deposits
 from pipelines.payloads.janitor import Janitor
@@ -48,8 +48,9 @@ BATCHES_OF_CREDIT = 4
 """Enough that the next batch is decoded while one runs and one is recorded, few enough that workers share fairly."""
 API_PATIENCE_S = 1.5
 """The API answers 503 rather than wait for a store that is away."""
-API_SENDS_WITHIN_S = 5.0
-"""For so long the API alone sends what was submitted to it; then sweeping sends what has no confirmed message."""
+API_SENDS_WITHIN_S = HOLD_S
+"""For so long the API alone sends what was submitted to it, unless it says that it could not; then it may have died, and
+sweeping sends."""
 
 
 class Api(Struct, frozen=True):

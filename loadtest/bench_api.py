@@ -37,6 +37,7 @@ COMMIT_DELAY_MS = 5
 WANTED_OF_BARE = 0.9
 WANTED_DELAYED = 0.5
 WANTED_OF_STORE = 0.8
+LANE_SUBMITS, LANE_ROUNDS = 20_000, 5
 MESSAGES, PARALLEL = 5_000, 4
 WANTED_OF_LOOP = 0.8
 IDLE = 300
@@ -139,7 +140,7 @@ def _lanes(report: Report, folder: Path) -> None:
     with lanes.lanes(folder, SERVER_CORE) as found:
         for lane in found.values():
             _flood(lane.port, 1_000)
-        rounds = [{name: _told(lane) for name, lane in found.items()} for _ in range(ROUNDS)]
+        rounds = [{name: _told(lane) for name, lane in found.items()} for _ in range(LANE_ROUNDS)]
     rates = {name: Runs([each[name]["rate"] for each in rounds]) for name in found}
     ratios = {name: Runs([each[name]["rate"] / each[lanes.STORE]["rate"] for each in rounds]) for name in found}
     if lanes.SQS in found:
@@ -158,10 +159,11 @@ def _lanes(report: Report, folder: Path) -> None:
     report.section(
         "Submits by kind of queue",
         f"The same PostgreSQL (a database each), the same digits; nobody works. One API process each on core {SERVER_CORE}, load "
-        f"from core {LOAD_CORE}, {CONNECTIONS} connections, {SUBMITS:,} requests each, {ROUNDS} runs, in turn; PostgreSQL, Kafka "
-        "and ElasticMQ (a JVM each) may run on both cores. `untold`: percent of the rows whose message the broker had not "
-        "confirmed when the last 202 came; `until told`: seconds from then until each row's message was confirmed.",
-        table(("queue", "submits/s", "ratio, run by run", "untold", "until told"), rows),
+        f"from core {LOAD_CORE}, {CONNECTIONS} connections, {LANE_SUBMITS:,} requests each, {LANE_ROUNDS} runs, in turn; PostgreSQL, "
+        "Kafka and ElasticMQ (a JVM each) may run on both cores. Rows are stamped as sent every 5 s: `unstamped` is the percent "
+        "of those that were not when the last 202 came, `until stamped` the seconds from then until each was, with its message "
+        "confirmed by the broker.",
+        table(("queue", "submits/s", "ratio, run by run", "unstamped", "until stamped"), rows),
     )
 
 
@@ -169,9 +171,9 @@ _TOLD = ("untold", "until_told")
 
 
 def _told(lane: lanes.Lane) -> dict[str, float]:
-    measured = _flood(lane.port, SUBMITS)
+    measured = _flood(lane.port, LANE_SUBMITS)
     untold = lane.untold() if lane.broker else 0
-    return measured | {"untold": 100.0 * untold / SUBMITS, "until_told": lane.await_told() if lane.broker else 0.0}
+    return measured | {"untold": 100.0 * untold / LANE_SUBMITS, "until_told": lane.await_told() if lane.broker else 0.0}
 
 
 # --- a worker on SQS ----------------------------------------------------------------------------------------------------

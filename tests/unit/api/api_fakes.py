@@ -53,6 +53,8 @@ class FakeStore:
         self.groups: list[int] = []
         self.reads: list[int] = []
         self.stamped: list[str] = []
+        self.left: list[str] = []
+        self.refuse_stamps = False
         self.backlogs = 0
         self.away = False
         self.hold = threading.Event()
@@ -138,7 +140,12 @@ class FakeStore:
 
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
         assert never_claimed
+        if self.refuse_stamps:
+            raise StoreAway("store fake: away")
         self.stamped += [message.id for message in messages]
+
+    def unhold(self, messages: Sequence[Message]) -> None:
+        self.left += [message.id for message in messages]
 
     def now(self) -> float:
         self._enter()

@@ -100,9 +100,11 @@ def test_a_broker_that_is_away_costs_no_202(start: Start) -> None:
     outlet = FakeOutlet()
     outlet.up = False
     api = start(outlet=outlet)
-    assert api.submit().status_code == 202
+    answer = api.submit()
+    assert answer.status_code == 202
     assert outlet.called.wait(5)
     until(lambda: bool(api.client.get("/readyz").json()["degraded"]))
+    until(lambda: api.store.left == [answer.json()["job_id"]])
     assert not api.store.stamped
     assert api.client.get("/readyz").status_code == 200
 
