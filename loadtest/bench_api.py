@@ -160,9 +160,9 @@ def _lanes(report: Report, folder: Path) -> None:
         "Submits by kind of queue",
         f"The same PostgreSQL (a database each), the same digits; nobody works. One API process each on core {SERVER_CORE}, load "
         f"from core {LOAD_CORE}, {CONNECTIONS} connections, {LANE_SUBMITS:,} requests each, {LANE_ROUNDS} runs, in turn; "
-        "PostgreSQL, Kafka and ElasticMQ (a JVM each) may run on both cores. Rows are stamped as sent every 5 s: `unstamped` is the percent "
-        "of those that were not when the last 202 came, `until stamped` the seconds from then until each was, with its message "
-        "confirmed by the broker.",
+        "PostgreSQL, Kafka and ElasticMQ (a JVM each) may run on both cores. Rows are stamped as sent every 5 s: "
+        "`unstamped` is the percent of those that were not when the last 202 came, `until stamped` the seconds from then until "
+        "each was, with its message confirmed by the broker.",
         table(("queue", "submits/s", "ratio, run by run", "unstamped", "until stamped"), rows),
     )
 
