@@ -68,13 +68,12 @@ def test_jobs_of_another_service(ground: tuple[Ground, Feed]) -> None:
     where, feed = ground
     with stage(where.store, **where.settings) as on:
         api, worker = on.serve()
-        upcoming = on.place.start("worker")
         feed([body(n) for n in range(1, JOBS + 1)])
         feed(
             [body(1), b"no job", b'{"model":"probe","id":"wrong","inputs":{"x":[1]}}', b'{"model":"none","inputs":{}}']
         )
         kill_in_mid_batch(on, worker, random.Random(7))
-        upcoming.ready()
+        on.place.start("worker").ready()
         for n in (1, JOBS):
             assert result(api.url, f"order-{n}")["result"] == {"y": [probe.f(n)]}
         told = result(api.url, "wrong")

@@ -129,7 +129,8 @@ def test_workers_come_and_go_and_records_move_on(kafka: Broker) -> None:
                 if not feeder.is_alive():
                     break
                 if change % 2:
-                    assert workers.pop(0).stop() == 0
+                    leaving = workers.pop(0).ready()
+                    assert leaving.stop() == 0, leaving.complained
                 else:
                     workers.append(on.start())
         eventually(lambda: on.progress.left() == 0, 40, lambda: f"{on.progress.left()} left", every=0.2)
