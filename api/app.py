@@ -13,7 +13,7 @@ from starlette.routing import Route
 from api import browsing, faults, health
 from api.admission import Admission
 from api.backlog import Backlog
-from api.calls import Calls
+from api.calls import Calls, store_calls
 from api.claim_check import ClaimCheck
 from api.commits import Commits
 from api.deps import Deps
@@ -120,7 +120,7 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         looker=looker,
         waiting=Waiting(looker, deps.notices, deps.limits.polls),
         sender=sender,
-        calls=Calls(deps.limits.answer_within),
+        calls=store_calls(deps.limits.answer_within),
         rates=Rates(deps.limits.rate, deps.shared_rates, time.monotonic),
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
         claim_check=ClaimCheck(deps.large, deps.limits),

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from api.carrying import Carrying
+from api.calls import PAYLOADS, Bounds, Calls
 from api.deps import Large, Limits
 from api.problems import Problem, overloaded
 from pipelines.payloads.deposits import Looking
@@ -28,7 +28,7 @@ class ClaimCheck:
         self._looking = Looking(None if large is None else large.deposits.payloads)
         within = limits.answer_within if large is None else large.within
         self._within = within
-        self._carry = Carrying("payloads", _THREADS, _MOST, limits.waiting_bytes, within)
+        self._carry = Calls(PAYLOADS, Bounds(_THREADS, _MOST, within, limits.waiting_bytes))
         self._results = asyncio.Semaphore(_RESULTS)
 
     def needs(self, submission: Submission) -> bool:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.admission import parsed
 from api.bodies import encode
-from api.carrying import Carrying
+from api.calls import PAYLOADS, Bounds, Calls
 from api.deps import Large, Limits
 from api.http import Disconnected, check_media, headers_of, read_body, respond, too_large
 from api.keys import TENANT, UPLOADS
@@ -65,9 +65,8 @@ class Uploading:
         self._limits = limits
         self._clock = clock
         self._random_bits = random_bits
-        self._carry = Carrying(
-            "uploads", _THREADS, 4 * _MOST, limits.waiting_bytes, 10.0 if large is None else large.within
-        )
+        within = 10.0 if large is None else large.within
+        self._carry = Calls(PAYLOADS, Bounds(_THREADS, 4 * _MOST, within, limits.waiting_bytes))
         self._secret: bytes | None = None
         self._open = 0
 

@@ -83,17 +83,16 @@ class Adopter:
         call again."""
         made = [self._make(direct) for direct in directs]
         outcomes = self._store.submit([each.submission for each in made])
-        meant = [each for each, outcome in zip(made, outcomes, strict=True)]
         for remake in (self._without_what_is_taken, self._with_an_id_by_content):
             clashes = [place for place, outcome in enumerate(outcomes) if not isinstance(outcome, Accepted)]
             if not clashes:
                 break
             for place in clashes:
-                meant[place] = remake(directs[place], meant[place], outcomes[place])
-            again = self._store.submit([meant[place].submission for place in clashes])
+                made[place] = remake(directs[place], made[place], outcomes[place])
+            again = self._store.submit([made[place].submission for place in clashes])
             for place, outcome in zip(clashes, again, strict=True):
                 outcomes[place] = outcome
-        return [_message(*each) for each in zip(directs, meant, outcomes, strict=True)]
+        return [_message(*each) for each in zip(directs, made, outcomes, strict=True)]
 
     def _make(self, direct: Direct) -> _Made:
         raw = direct.as_it_came.raw or b""

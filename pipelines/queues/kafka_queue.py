@@ -2,14 +2,12 @@
 the sweeper when its row is due, so that no partition ever waits for a retry."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
-from pipelines.ports import Delivery, Message
+from pipelines.ports import Delivery
 from pipelines.queues.kafka_inbox import Inbox
 from pipelines.queues.kafka_ledger import Partition
 from pipelines.queues.kafka_polling import Polling
 from pipelines.queues.strangers import Strangers
-from pipelines.store.port import StoreAway
 from schemas.verdicts import Verdict
 
 
@@ -44,15 +42,7 @@ class KafkaQueue:
         """Never waits. Raises StoreAway while rows cannot be made or strays kept, and what ended the polling thread."""
         if self._polling.fault is not None:
             raise self._polling.fault
-        deliveries = self._settle_strangers(most)
-        for arrival in self._inbox.take(most - len(deliveries) - len(self._strangers)):
-            if isinstance(arrival.found, Message):
-                deliveries.append(Delivery(arrival.receipt, arrival.found))
-            else:
-                self._strangers.put(arrival.receipt, arrival.found)
-        with suppress(StoreAway):  # what came along is not held up; the next receive tries again
-            deliveries += self._settle_strangers(most - len(deliveries))
-        return deliveries
+        return self._strangers.receive(most, self._inbox.take, self._inbox.settle)
 
     def extend(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Kafka has no leases: what is ours stays so until its partition goes."""
@@ -61,10 +51,3 @@ class KafkaQueue:
 
     def settle(self, settled: Sequence[tuple[Delivery, Verdict]]) -> None:
         self._inbox.settle([delivery.receipt for delivery, _ in settled])
-
-    def _settle_strangers(self, most: int) -> list[Delivery]:
-        """A partition moves on past them only once they are kept, or have a row."""
-        if not self._strangers:
-            return []
-        self._inbox.settle(self._strangers.keep())
-        return self._strangers.adopt(most)

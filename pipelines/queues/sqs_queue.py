@@ -2,16 +2,14 @@
 sweeper when its row is due. Until then it is invisible to others, for a lease at a time."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from pipelines.ports import Delivery, Message
+from pipelines.ports import Delivery
 from pipelines.queues.sqs_calls import Calls, set_visibility
-from pipelines.queues.sqs_inbox import Inbox, Receipt
+from pipelines.queues.sqs_inbox import Arrival, Inbox, Receipt
 from pipelines.queues.sqs_receiving import Plan, Receiving
 from pipelines.queues.sqs_settling import Settling
 from pipelines.queues.sqs_tending import Depth, Tending
 from pipelines.queues.strangers import Strangers
-from pipelines.store.port import StoreAway
 from schemas.verdicts import Verdict
 
 STOPS_WITHIN_S = 1.5
@@ -66,16 +64,7 @@ class SqsQueue:
         """Never waits. Raises StoreAway while rows cannot be made or strays kept, and what ended a thread that receives."""
         if self._receiving.fault is not None:
             raise self._receiving.fault
-        deliveries = self._settle_strangers(most)
-        room = most - len(deliveries) - len(self._strangers)
-        for arrival in self._inbox.take(room, self._calls.monotonic() - self._plan.visibility / 2):
-            if isinstance(arrival.found, Message):
-                deliveries.append(Delivery(arrival.receipt, arrival.found))
-            else:
-                self._strangers.put(arrival.receipt, arrival.found)
-        with suppress(StoreAway):  # what came along is not held up; the next receive tries again
-            deliveries += self._settle_strangers(most - len(deliveries))
-        return deliveries
+        return self._strangers.receive(most, self._take, self._delete)
 
     def extend(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """For another visibility timeout each, within a third of it."""
@@ -89,12 +78,8 @@ class SqsQueue:
         """Never waits: they are deleted beside."""
         self._delete([delivery.receipt for delivery, _ in settled])
 
-    def _settle_strangers(self, most: int) -> list[Delivery]:
-        """They leave the queue only once they are kept, or have a row."""
-        if not self._strangers:
-            return []
-        self._delete(self._strangers.keep())
-        return self._strangers.adopt(most)
+    def _take(self, most: int) -> list[Arrival]:
+        return self._inbox.take(most, self._calls.monotonic() - self._plan.visibility / 2)
 
     def _delete(self, receipts: Sequence[Receipt]) -> None:
         by_queue: dict[str, list[str]] = {}

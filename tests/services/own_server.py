@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
@@ -21,7 +22,7 @@ class Failed(Exception):
     """The server did not start or stop: carries what its log says."""
 
 
-class OwnServer:
+class OwnServer(ABC):
     """`restart` is the subclass's: `self._launch(…)`, `self._await(…)`."""
 
     def __init__(self, name: str, folder: Path, guard: "subprocess.Popen[bytes]") -> None:
@@ -43,9 +44,9 @@ class OwnServer:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    @abstractmethod
     def restart(self) -> None:
         """Stop it if it runs, then start it on the same port, and wait until it answers. Raises Failed."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Kill the server and remove its folder. Nothing the second time."""
@@ -62,7 +63,7 @@ class OwnServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> None:  # noqa: B027  # most have nothing to prepare
         """What has to be done before the first start."""
 
     def _started(self) -> Self:

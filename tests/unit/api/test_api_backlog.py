@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from api.backlog import Backlog
-from api.calls import Calls
+from api.calls import store_calls
 from api.depth import Depth
 from api.problems import Problem
 from pipelines.store.memory import MemoryStore
@@ -29,7 +29,7 @@ def _submit(store: MemoryStore, ids: range) -> None:
 def _run(most: int, body: Callable[[MemoryStore, Backlog, Times], "asyncio.Future[None] | object"]) -> None:
     async def go() -> None:
         times, store = Times(), MemoryStore(Times())
-        calls = Calls(1.0)
+        calls = store_calls(1.0)
         try:
             await body(store, Backlog(store, calls, most, times), times)  # type: ignore[misc]  # an async function
         finally:
