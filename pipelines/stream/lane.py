@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipelines.clock import Clock
 from pipelines.flow.breaker import Breaker
-from pipelines.kafka.faults import Fenced, KafkaAway
+from pipelines.kafka.faults import KafkaAway, KafkaFault
 from pipelines.stream.dead import Buried, headers_of, size_of
 from pipelines.stream.formats.port import Format
 from pipelines.stream.observer import StreamObserver
@@ -102,12 +102,13 @@ class Lane:
             return 0
 
     def finish(self) -> None:
-        """Commit what is open. Raises Fenced; what cannot be committed is read again by whoever comes next."""
+        """Commit what is open. Raises Fenced; what cannot be committed is aborted, and read again by whoever comes next."""
         if self._begun is not None:
             try:
                 self._commit()
             except (Undone, KafkaAway) as undone:
-                self._give_up(undone)
+                self._note_undone(undone)
+                self._sink.abort()
 
     def drained(self) -> bool:
         return self._begun is None and not self._behind and self._source.drained()
@@ -126,7 +127,7 @@ class Lane:
             return
         try:
             self._commit()
-        except (Undone, KafkaAway, Fenced) as undone:
+        except (Undone, KafkaFault) as undone:
             self._broken = str(undone)
 
     def lost(self) -> None:
@@ -269,17 +270,21 @@ class Lane:
 
     def _give_up(self, undone: Undone | KafkaAway) -> None:
         """Nothing since the last commit happened: it is read again, after a pause."""
+        self._note_undone(undone)
+        self._sink.abort()
+        if isinstance(undone, Outdated):
+            with suppress(KafkaAway):  # going back is tried again below
+                self._source.rest(FENCE_WAIT_S)
+        self._failures += 1
+        self._sleep(min(self._plan.longest_pause, self._plan.first_pause * 2.0 ** min(self._failures - 1, 10)))
+        self._go_back()
+
+    def _note_undone(self, undone: Undone | KafkaAway) -> None:
         self._observer.undone(str(undone))
         self.trouble = str(undone)
         self._broken = None
         self._begun = None
         self._behind = True
-        self._sink.abort()
-        if isinstance(undone, Outdated):
-            self._source.rest(FENCE_WAIT_S)
-        self._failures += 1
-        self._sleep(min(self._plan.longest_pause, self._plan.first_pause * 2.0 ** min(self._failures - 1, 10)))
-        self._go_back()
 
     def _go_back(self) -> None:
         """To where the last commit really stands: the answer to one may be lost, and the commit not. Until that is known

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -99,11 +100,13 @@ class Source:
     def rest(self, seconds: float) -> None:
         """Stay in the group without reading. Raises Fenced and KafkaRefused."""
         paused = [TopicPartition(topic, number) for topic, number in self.positions.owned]
-        self._consumer.pause(paused)
+        with suppress(KafkaException):  # lost, and not told so yet: nothing comes of them
+            self._consumer.pause(paused)
         if self._sorted_out(self._consumer.consume(1, seconds)):
             self.rewind()
         still = self.positions.owned
-        self._consumer.resume([each for each in paused if (each.topic, each.partition) in still])
+        with suppress(KafkaException):
+            self._consumer.resume([each for each in paused if (each.topic, each.partition) in still])
 
     def lag(self) -> dict[Partition, int]:
         """Records behind the end of each partition, as of the last fetch; those read and not committed count."""
@@ -177,7 +180,9 @@ class Source:
                 return
             except KafkaException as fault:
                 if time.monotonic() > until or not error_of(fault).code() == KafkaError._STATE:
-                    raise
+                    raise KafkaAway(
+                        f"kafka: cannot go back in {to.topic}, {to.partition}: {one_line(fault)}"
+                    ) from fault
                 time.sleep(0.05)
 
 

@@ -17,7 +17,7 @@ from pipelines.stream.lane import Lane, LanePlan
 from pipelines.stream.observer import StreamObserver
 from pipelines.stream.positions import Partition, Positions, spans_of
 from pipelines.stream.running import Runner
-from pipelines.stream.sinks import Undone
+from pipelines.stream.sinks import Outdated, Undone
 from pipelines.stream.starts import Range, Starts, StartsFile
 from schemas.model_spec import Batching, Limits
 
@@ -66,6 +66,7 @@ class Source:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.positions = Positions()
+        self.leaves = False
         self._at: dict[Partition, int] = {}
 
     def subscribe(self, listener: Any) -> None:
@@ -84,12 +85,15 @@ class Source:
 
     def group(self) -> None: ...
 
-    def rest(self, seconds: float) -> None: ...
+    def rest(self, seconds: float) -> None:
+        if self._cluster.happens(0.3):
+            raise KafkaAway("nobody answers")
 
     def lag(self) -> dict[Partition, int]:
         return {}
 
     def rewind(self, committed: Mapping[Partition, int] | None = None) -> None:
+        assert not self.leaves, "who leaves has nowhere to go back to"
         if self._cluster.happens(0.2):
             raise KafkaAway("nobody answers")
         self.positions.rebase(self._cluster.offsets)
@@ -122,7 +126,7 @@ class Sink:
             self._cluster.out += self._out
             self._cluster.dead += self._dead
         if refused or self._cluster.happens(0.15):
-            raise Undone("the answer to the commit is not there")
+            raise self._cluster.chance.choice((Undone, Outdated))("the answer to the commit is not there")
 
     def abort(self) -> None: ...
 
@@ -165,11 +169,11 @@ class Nowhere:
     def note(self, ranges: Sequence[Range], surely: bool) -> None: ...
 
 
-def lane_on(cluster: Cluster, folder: Path) -> Lane:
+def lane_on(cluster: Cluster, folder: Path, source: Source | None = None) -> Lane:
     runner = Runner(Model(), random.Random(1), lambda seconds: None)
     starts = Starts(StartsFile(folder / "one.starts"), Nowhere())
     lane = Lane(
-        Source(cluster), PlainJson(), runner, Sink(cluster), starts, Time(), StreamObserver(),  # type: ignore[arg-type]
+        source or Source(cluster), PlainJson(), runner, Sink(cluster), starts, Time(), StreamObserver(),  # type: ignore[arg-type]
         LanePlan("m", "1", chunk=8), lambda seconds: None,
     )  # fmt: skip
     lane.open()
@@ -193,3 +197,16 @@ def test_every_record_comes_out_once_whatever_becomes_of_its_transaction(seed: i
     for number in PARTITIONS:
         offsets = [offset for partition, offset in cluster.out if partition == number]
         assert offsets == sorted(offsets)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_leaves_commits_or_aborts_and_never_goes_back(seed: int, tmp_path: Path) -> None:
+    cluster = Cluster(seed)
+    source = Source(cluster)
+    lane = lane_on(cluster, tmp_path, source)
+    while lane.step() == 0:
+        pass
+    source.leaves = True
+    lane.finish()
+    done = sum(cluster.offsets.values())
+    assert len(cluster.out) + len(cluster.dead) == done
