@@ -98,19 +98,19 @@ def _run(settings: Mapping[str, str], folder: Path) -> Run:
     committed_at, told_at = folder / "committed.json", folder / "told.json"
     driver = python("-m", "loadtest.bench.waiting_driver", *map(str, (JOBS, RATE, BATCH, LOAD_CORE, committed_at)))
     api = python("-P", "-m", "forebay.cli.app", "api", "--port", "0")
-    with serving(api, SERVER_CORE, settings) as port, child(driver, env=settings, stdin=subprocess.PIPE) as driving:
+    with serving(api, SERVER_CORE, settings) as on, child(driver, env=settings, stdin=subprocess.PIPE) as driving:
         _hear(driving, "claimed")
         told_at.write_text(committed_at.read_text())  # the ids, so far
-        clients = python("-m", "loadtest.bench.waiting_clients", *map(str, (port, CLIENTS, LOAD_CORE, told_at)))
+        clients = python("-m", "loadtest.bench.waiting_clients", *map(str, (on.port, CLIENTS, LOAD_CORE, told_at)))
         with child(clients) as waiting:
-            _until_all_wait(port)
-            before = _counts(port)
+            _until_all_wait(on.port)
+            before = _counts(on.port)
             assert driving.stdin is not None
             driving.stdin.write("go\n")
             driving.stdin.flush()
             _hear(driving, "ended")
             _hear(waiting, "told of all")
-            after = _counts(port)
+            after = _counts(on.port)
     return _judged(
         json.loads(committed_at.read_text()),
         json.loads(told_at.read_text()),

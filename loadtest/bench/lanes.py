@@ -11,6 +11,7 @@ import boto3
 import psycopg
 from msgspec import Struct
 
+from loadtest.bench.cpu import cpu_of
 from loadtest.bench.processes import python, serving
 from tests.services.elasticmq import THROUGHPUT as QUEUE_JVM
 from tests.services.elasticmq import ElasticMq
@@ -22,6 +23,7 @@ from tests.services.moto_server import ACCESS
 from tests.services.postgres import Postgres
 
 STORE, KAFKA, SQS = "store", "kafka", "sqs"
+PARTIES = ("API", "PostgreSQL", "broker")
 TOLD_WITHIN_S = 120.0
 
 
@@ -30,6 +32,12 @@ class Lane(Struct, frozen=True):
     store: str
     """URL."""
     broker: bool
+    pids: Mapping[str, int]
+    """By party."""
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds so far, by party; 0 for a broker that there is not."""
+        return {party: cpu_of(self.pids[party]) if party in self.pids else 0.0 for party in PARTIES}
 
     def untold(self) -> int:
         """Rows that no broker has confirmed a message of."""
@@ -52,30 +60,41 @@ def lanes(folder: Path, core: int) -> Iterator[dict[str, Lane]]:
     with ExitStack() as stack:
         postgres = stack.enter_context(Postgres.start())
         yield {
-            name: stack.enter_context(_lane(postgres.fresh_database(), queue, folder / name, core))
+            name: stack.enter_context(_lane(postgres, queue, folder / name, core))
             for name, queue in _queues(stack).items()
         }
 
 
 @contextmanager
-def _lane(store: str, queue: str, home: Path, core: int) -> Iterator[Lane]:
+def _lane(postgres: Postgres, queue: "Queue", home: Path, core: int) -> Iterator[Lane]:
+    store = postgres.fresh_database()
     command = python("-m", "loadtest.bench.serve", "forebay", store, home, "0")
-    with serving(command, core, env={"FOREBAY_QUEUE": queue, **ACCESS}) as port:
-        yield Lane(port, store, queue != STORE)
+    with serving(command, core, env={"FOREBAY_QUEUE": queue.address, **ACCESS}) as api:
+        pids = {"API": api.pid, "PostgreSQL": postgres.pid}
+        yield Lane(
+            api.port, store, queue.broker is not None, pids if queue.broker is None else pids | {"broker": queue.broker}
+        )
 
 
-def _queues(stack: ExitStack) -> Mapping[str, str]:
-    found = {STORE: STORE}
+class Queue(Struct, frozen=True):
+    address: str
+    broker: int | None = None
+    """Its pid."""
+
+
+def _queues(stack: ExitStack) -> Mapping[str, Queue]:
+    found = {STORE: Queue(STORE)}
     try:
         kafka = stack.enter_context(Kafka.start(jvm=BROKER_JVM))
-        found[KAFKA] = f"kafka://{kafka.bootstrap}/{kafka.fresh_topic(partitions=4)}"
+        found[KAFKA] = Queue(f"kafka://{kafka.bootstrap}/{kafka.fresh_topic(partitions=4)}", kafka.pid)
     except NoKafka as missing:
         sys.stdout.write(f"Kafka is not measured: {missing}\n")
     try:
         server = stack.enter_context(ElasticMq.start(QUEUE_JVM))
-        found[SQS] = (
+        address = (
             f"sqs://{_fresh_queue(server.endpoint)}?region={ACCESS['AWS_DEFAULT_REGION']}&endpoint={server.endpoint}"
         )
+        found[SQS] = Queue(address, server.pid)
     except NoElasticMq as missing:
         sys.stdout.write(f"SQS is not measured: {missing}\n")
     return found

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _URL = re.compile(r"https?://[^\s]+:(\d+)")
@@ -19,6 +20,11 @@ _PATIENCE_S = 60.0
 
 class NotServing(Exception):
     """One line: which command, and how it ended."""
+
+
+class Serving(NamedTuple):
+    port: int
+    pid: int
 
 
 @contextmanager
@@ -40,14 +46,14 @@ def child(command: Sequence[str | Path], core: int | None = None, **options: obj
 @contextmanager
 def serving(
     command: Sequence[str | Path], core: int | None = None, env: Mapping[str, str] | None = None
-) -> Iterator[int]:
-    """The port it says that it serves on."""
+) -> Iterator[Serving]:
+    """On the port that it says."""
     with child(command, core, env=env) as process:
         assert process.stdout is not None
         for line in process.stdout:
             said = _URL.search(line)
             if said is not None:
-                yield int(said[1])
+                yield Serving(int(said[1]), process.pid)
                 return
         raise NotServing(f"{' '.join(map(str, command))}: ended with {process.wait()} before it served")
 

@@ -24,7 +24,7 @@ from tests.services.ports import steady_port
 
 QUICK = ("-Xms32m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 """Java's flags for tests: fast to start, a small share of two cores."""
-THROUGHPUT = ("-Xms256m", "-Xmx512m", "-Xshare:auto")
+THROUGHPUT = ("-Xms1g", "-Xmx1g", "-Xshare:auto")
 """Java's flags for benchmarks."""
 READY_WITHIN = 60.0
 STOPPED_WITHIN = 20.0
