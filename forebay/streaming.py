@@ -16,6 +16,7 @@ from forebay.settings import Settings
 from forebay.signals import run_until_signal
 from forebay.stores import open_catalog
 from pipelines.clock import SystemClock
+from pipelines.flow.in_place import Runner
 from pipelines.kafka.limits import largest_records
 from pipelines.kafka.options import Kafka, consumer, producer
 from pipelines.kafka.presence import Presence
@@ -27,7 +28,6 @@ from pipelines.stream.lane import Lane, LanePlan
 from pipelines.stream.observer import Several, StreamObserver
 from pipelines.stream.options import LARGEST_BATCH, TRANSACTION_MS, consumer_options, producer_options
 from pipelines.stream.postgres import Destination, PostgresSink
-from pipelines.stream.running import Runner
 from pipelines.stream.sinks import Sink
 from pipelines.stream.source import Source
 from pipelines.stream.starts import Starts, StartsFile

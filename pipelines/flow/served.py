@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
+from typing_extensions import TypeVar
 
 from pipelines.ports import InvalidInput, Tensors
 from schemas.model_spec import Batching, Limits
@@ -30,7 +31,13 @@ class InvalidOutput(Struct, frozen=True, gc=False):
     error: str
 
 
-class Served(Protocol):
+R = TypeVar("R", contravariant=True, default=bytes)
+"""What an input comes as: JSON, and on the scoring lane tensors."""
+A = TypeVar("A", default=bytes)
+"""What an answer leaves as: JSON by output name, and on the scoring lane tensors."""
+
+
+class Served(Protocol[R, A]):
     name: str
     version: str
     limits: Limits
@@ -41,7 +48,7 @@ class Served(Protocol):
         """Whether `prepare` calls code of the model's own, which may take its time, or never end."""
         ...
 
-    def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
+    def prepare(self, raws: Sequence[R]) -> list[Prepared | InvalidInput | HookFailed]:
         """One per input, in order. One bad input never costs its neighbours; never raises for what is in an input."""
         ...
 
@@ -49,8 +56,8 @@ class Served(Protocol):
         """See `pipelines.ports.Model`."""
         ...
 
-    def finish(self, outputs: Sequence[Tensors]) -> list[bytes | InvalidOutput]:
-        """Post-processed and encoded as JSON by output name; one per output, in order."""
+    def finish(self, outputs: Sequence[Tensors]) -> list[A | InvalidOutput]:
+        """Post-processed, checked and encoded; one per output, in order."""
         ...
 
 

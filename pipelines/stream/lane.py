@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from pipelines.clock import Clock
 from pipelines.flow.breaker import Breaker
+from pipelines.flow.in_place import Answered, Refused, Runner
 from pipelines.kafka.faults import KafkaAway, KafkaFault
 from pipelines.stream.dead import Buried, headers_of, size_of
 from pipelines.stream.formats.port import Format
 from pipelines.stream.observer import StreamObserver
 from pipelines.stream.positions import Partition, Spans, spans_of
-from pipelines.stream.running import Answered, Refused, Runner
 from pipelines.stream.sinks import Outdated, Sink, Undone
 from pipelines.stream.source import Source
 from pipelines.stream.starts import Starts
@@ -51,7 +51,7 @@ class Lane:
     """Reads, runs and writes until it is stopped. Belongs to one thread."""
 
     def __init__(
-        self, source: Source, format: Format, runner: Runner, sink: Sink, starts: Starts, clock: Clock,
+        self, source: Source, format: Format, runner: Runner[bytes, bytes], sink: Sink, starts: Starts, clock: Clock,
         observer: StreamObserver, plan: LanePlan, sleep: Callable[[float], None],
     ) -> None:  # fmt: skip
         self._source = source
@@ -180,7 +180,7 @@ class Lane:
         self._starts.begin(spans, 0)
         decoded = self._format.decode(messages)
         if all([type(raw) is bytes for raw in decoded]):  # noqa: C419  # a list is quicker here
-            answers: Sequence[Answered] = self._runner.run(decoded, self._time_left)  # type: ignore[arg-type]
+            answers: Sequence[Answered] = self._runner.run(decoded, self._time_left)  # type: ignore[arg-type]  # bytes all
         else:
             answers = self._run_mixed(decoded)
         dead = self._write(messages, answers)

@@ -7,9 +7,9 @@ import msgspec
 from confluent_kafka import Message
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from pipelines.flow.in_place import Refused
 from pipelines.stream.dead import Headers, timestamp_of
 from pipelines.stream.formats.payloads import refused
-from pipelines.stream.running import Refused
 
 ENVELOPE = "application/cloudevents+json"
 PREDICTION = "forebay.prediction"

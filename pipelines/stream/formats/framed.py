@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from pipelines.flow.in_place import Refused
 from pipelines.kafka.errors import one_line
 from pipelines.stream.formats.payloads import as_is, refused
 from pipelines.stream.formats.schemas import Schemas, Unreadable
-from pipelines.stream.running import Refused
 
 MAGIC = 0
 FRAME = 5

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from pipelines.flow.in_place import Refused
 from pipelines.stream.formats.payloads import refused
-from pipelines.stream.running import Refused
 from schemas.model_spec import ModelSpec, check_passthrough
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from pipelines.stream.running import Refused
+from pipelines.flow.in_place import Refused
 from schemas.reasons import Reason
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from confluent_kafka import Message
 
+from pipelines.flow.in_place import Refused
 from pipelines.stream.dead import Headers, headers_of
 from pipelines.stream.formats.payloads import as_is
-from pipelines.stream.running import Refused
 
 
 class PlainJson:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from confluent_kafka import Message
 
+from pipelines.flow.in_place import Refused
 from pipelines.stream.dead import Headers
-from pipelines.stream.running import Refused
 
 
 class Format(Protocol):

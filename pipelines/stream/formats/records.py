@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from confluent_kafka import Message
 
+from pipelines.flow.in_place import Refused
 from pipelines.stream.dead import Headers, headers_of
 from pipelines.stream.formats.events import Event, Events, is_of_an_event
 from pipelines.stream.formats.passthrough import Passthrough
 from pipelines.stream.formats.payloads import Output, Payload
-from pipelines.stream.running import Refused
 
 
 class Records:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.flow.in_place import Answered, AnswerMany, Refused, Runner
 from pipelines.inputs import InputCodec, RawInputs
 from pipelines.ports import InvalidInput
-from pipelines.stream.running import Answered, AnswerMany, Refused, Runner
 from schemas.model_spec import ModelSpec, TensorSpec
 from tests.unit.stream.stream_records import floats, plus_one, spec_of
 from workers.loading import LoadedModel

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.flow.in_place import Refused
 from pipelines.stream.formats.choosing import Choice
 from pipelines.stream.formats.port import Format
-from pipelines.stream.running import Refused
 from tests.unit.stream.stream_records import Headers, as_json, chosen, record
 
 ANSWER = b'{"y":[1.0,2.0]}'

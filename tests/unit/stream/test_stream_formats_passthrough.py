@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pipelines.flow.in_place import Refused
 from pipelines.kafka.faults import KafkaRefused
 from pipelines.stream.formats.choosing import Choice
-from pipelines.stream.running import Refused
 from tests.unit.stream.stream_records import chosen, record, spec_of
 
 ANSWER = b'{"y":[1.0,2.0]}'

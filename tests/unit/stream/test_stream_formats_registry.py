@@ -8,10 +8,10 @@ from typing import Any
 import fastavro
 import pytest
 
+from pipelines.flow.in_place import Refused
 from pipelines.kafka.faults import KafkaAway, KafkaRefused
 from pipelines.stream.formats.choosing import Choice, choose
 from pipelines.stream.formats.port import Format
-from pipelines.stream.running import Refused
 from pipelines.stream.sinks import Undone
 from schemas.model_spec import TensorSpec
 from tests.unit.stream.registry_server import Registry, registry

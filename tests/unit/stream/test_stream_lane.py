@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.flow.in_place import Runner
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.kafka.faults import KafkaAway
 from pipelines.ports import InvalidInput, Tensors
@@ -16,7 +17,6 @@ from pipelines.stream.formats.plain import PlainJson
 from pipelines.stream.lane import Lane, LanePlan
 from pipelines.stream.observer import StreamObserver
 from pipelines.stream.positions import Partition, Positions, spans_of
-from pipelines.stream.running import Runner
 from pipelines.stream.sinks import Outdated, Undone
 from pipelines.stream.starts import Range, Starts, StartsFile
 from schemas.model_spec import Batching, Limits

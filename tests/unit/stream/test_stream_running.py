@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.flow.in_place import Refused, Runner, cut
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.ports import InvalidInput, Tensors
-from pipelines.stream.running import Refused, Runner, cut
 from schemas.model_spec import Batching, Limits
 from schemas.reasons import Reason
 

@@ -3,11 +3,11 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from pipelines.flow.isolation import Answer, Failure, Outcome, isolate
+from pipelines.flow.isolation import Answer, Failure, Outcome, Unclear, isolate
 from pipelines.flow.judging import Judge
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared, Served
 from pipelines.ports import InvalidInput
@@ -25,48 +25,55 @@ class Refused(Struct, frozen=True):
     attempts: int
 
 
+R = TypeVar("R")
+"""A record, as the model's `prepare` takes it."""
+A = TypeVar("A")
+"""An answer, as its `finish` gives it."""
 Answered: TypeAlias = bytes | Refused
 """JSON by output name, or why not."""
+
+
+_FAULTS = (InvalidOutput, Failure, Unclear)
 
 
 AnswerMany: TypeAlias = Callable[[Sequence[bytes]], list[bytes | InvalidInput] | None]
 """One answer for each, in order: JSON by output name, or why the input does not fit; None when anything else is off."""
 
 
-class Waiting(Struct):
+class Waiting(Struct, Generic[R]):
     """A record that has no answer yet."""
 
     place: int
-    raw: bytes
+    raw: R
     attempts: int = 0
     """Judged failures so far."""
     alone: bool = False
 
 
-class Runner:
+class Runner(Generic[R, A]):
     """Of one model version. Called by one thread."""
 
     def __init__(
         self,
-        served: Served,
+        served: Served[R, A],
         chance: random.Random,
         sleep: Callable[[float], None],
         observe: Callable[[int], None] = lambda size: None,
-        answer_many: AnswerMany | None = None,
+        answer_many: Callable[[Sequence[R]], list[A | InvalidInput] | None] | None = None,
     ) -> None:
         """`answer_many`: the model's own way of answering a batch, when it has one."""
         self._served = served
         self._judge = Judge(chance)
         self._sleep = sleep
         self._observe = observe
-        self._answer_many: AnswerMany = self._each if answer_many is None else answer_many
+        self._answer_many = self._each if answer_many is None else answer_many
 
-    def run(self, raws: Sequence[bytes], time_left: Callable[[], float], alone: bool = False) -> list[Answered]:
+    def run(self, raws: Sequence[R], time_left: Callable[[], float], alone: bool = False) -> list[A | Refused]:
         """One for each, in order. What fails is tried again in place while `time_left` (seconds), then refused."""
         quick = None if alone else self._at_once(raws)
         if quick is not None:
             return quick
-        answers: dict[int, Answered] = {}
+        answers: dict[int, A | Refused] = {}
         waiting = [Waiting(place, raw, alone=alone) for place, raw in enumerate(raws)]
         while waiting:
             waiting, pause = self._round(waiting, answers, time_left)
@@ -74,19 +81,19 @@ class Runner:
                 self._sleep(pause)
         return [answers[place] for place in range(len(raws))]
 
-    def _at_once(self, raws: Sequence[bytes]) -> list[Answered] | None:
+    def _at_once(self, raws: Sequence[R]) -> list[A | Refused] | None:
         """The way of nearly every batch: all alike, and the model answers. None when anything is off."""
         answers = self._answer_many(raws)
         if answers is None or len(answers) != len(raws):
             return None
-        bad = sum([type(answer) is not bytes for answer in answers])
+        bad = sum([type(answer) is InvalidInput for answer in answers])
         if bad < len(raws):
             self._observe(len(raws) - bad)
         if not bad:
-            return answers  # type: ignore[return-value]  # bytes all
+            return answers  # type: ignore[return-value]  # all are answers
         return [Refused(Reason.INVALID_INPUT, str(a), 1) if isinstance(a, InvalidInput) else a for a in answers]
 
-    def _each(self, raws: Sequence[bytes]) -> list[bytes | InvalidInput] | None:
+    def _each(self, raws: Sequence[R]) -> list[A | InvalidInput] | None:
         """By the model's three steps, for one that has no way of its own: all must fit."""
         served = self._served
         prepared = served.prepare(raws)
@@ -102,16 +109,16 @@ class Runner:
         if len(outputs) != len(raws):
             return None
         finished = served.finish(outputs)
-        if any([type(result) is not bytes for result in finished]):  # noqa: C419
+        if any([type(result) is InvalidOutput for result in finished]):  # noqa: C419
             return None
-        return finished  # type: ignore[return-value]  # all bytes, by the check above
+        return finished  # type: ignore[return-value]  # all answers, by the check above
 
     def _round(
-        self, waiting: Sequence[Waiting], answers: dict[int, Answered], time_left: Callable[[], float]
-    ) -> tuple[list[Waiting], float]:
+        self, waiting: Sequence[Waiting[R]], answers: dict[int, A | Refused], time_left: Callable[[], float]
+    ) -> tuple[list[Waiting[R]], float]:
         """One attempt for each; who waits for another, and how long."""
-        ready: list[tuple[Waiting, Prepared]] = []
-        again: list[Waiting] = []
+        ready: list[tuple[Waiting[R], Prepared]] = []
+        again: list[Waiting[R]] = []
         pauses = [0.0]
         for item, prepared in zip(waiting, self._served.prepare([item.raw for item in waiting]), strict=True):
             if isinstance(prepared, Prepared):
@@ -123,27 +130,27 @@ class Runner:
             outcomes = isolate(self._served.predict, [prepared.tensors for _, prepared in batch])
             self._observe(len(items))
             for item, judged in zip(items, self._finished(outcomes), strict=True):
-                if isinstance(judged, bytes):
-                    answers[item.place] = judged
-                else:
+                if isinstance(judged, _FAULTS):
                     self._judge_one(item, judged, answers, again, pauses, time_left)
+                else:
+                    answers[item.place] = judged
         return again, max(pauses)
 
-    def _batches(self, ready: Sequence[tuple[Waiting, Prepared]]) -> list[list[tuple[Waiting, Prepared]]]:
+    def _batches(self, ready: Sequence[tuple[Waiting[R], Prepared]]) -> list[list[tuple[Waiting[R], Prepared]]]:
         together = [pair for pair in ready if not pair[0].alone]
         cuts = cut([prepared for _, prepared in together], self._served.batching)
         return [[together[n] for n in places] for places in cuts] + [[pair] for pair in ready if pair[0].alone]
 
-    def _finished(self, outcomes: Sequence[Outcome]) -> list[bytes | InvalidOutput | Outcome]:
+    def _finished(self, outcomes: Sequence[Outcome]) -> list[A | InvalidOutput | Failure | Unclear]:
         results = iter(self._served.finish([each.output for each in outcomes if isinstance(each, Answer)]))
         return [next(results) if isinstance(each, Answer) else each for each in outcomes]
 
     def _judge_one(
         self,
-        item: Waiting,
-        fault: InvalidInput | HookFailed | InvalidOutput | Outcome,
-        answers: dict[int, Answered],
-        again: list[Waiting],
+        item: Waiting[R],
+        fault: InvalidInput | HookFailed | InvalidOutput | Failure | Unclear,
+        answers: dict[int, A | Refused],
+        again: list[Waiting[R]],
         pauses: list[float],
         time_left: Callable[[], float],
     ) -> None:
@@ -186,6 +193,6 @@ def _cut_group(places: list[int], prepared: Sequence[Prepared], batching: Batchi
     return batches
 
 
-def _claim(item: Waiting) -> Claim:
+def _claim(item: Waiting[R]) -> Claim:
     """What the retry policy looks at."""
     return Claim(0, "", "", "", "", b"", 0, 0, 0, item.attempts, 0)
