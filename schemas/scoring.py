@@ -106,6 +106,8 @@ class PartDone(Struct, frozen=True):
     read: int = 0
     """Rows that the filter left."""
     seconds: float = 0.0
+    skipped: tuple[Skipped, ...] = ()
+    """Row groups that could not be read, with --skip-corrupt."""
 
 
 class Column(Struct, frozen=True):

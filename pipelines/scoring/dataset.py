@@ -1,0 +1,112 @@
+"""The input: which Parquet files there are, what is in their footers, and whether they are still what they were."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from pipelines.scoring.faults import BadInput
+from schemas.scoring import InputFile, Skipped
+
+SUFFIXES = (".parquet", ".parq", ".pq")
+_READERS = 16
+"""Footers that are read at once: on S3 each costs a round trip or two."""
+_SHOWN = 5
+
+
+class Listed(Struct, frozen=True):
+    """As the storage lists it."""
+
+    path: str
+    """Below the input."""
+    size: int
+    changed: float
+    """Epoch seconds."""
+    etag: str | None = None
+
+
+class Files(Protocol):
+    """The storage that an input lies in. Everything raises BadInput, one line, when it cannot be read."""
+
+    name: str
+    """The input's URI, for messages."""
+    remote: bool
+    """Whether a read is a round trip."""
+
+    def listed(self) -> list[Listed]:
+        """Every file below the input, or the one that it is."""
+        ...
+
+    def open(self, path: str) -> pa.NativeFile: ...
+
+    def tag(self, file: Listed) -> str:
+        """What changes when its bytes change."""
+        ...
+
+
+class DataSet(Struct, frozen=True):
+    files: Files
+    footers: Mapping[str, pq.FileMetaData]
+    """By path."""
+
+    def schema(self, path: str) -> pa.Schema:
+        return self.footers[path].schema.to_arrow_schema()
+
+
+def read_footers(files: Files, listed: Sequence[Listed], skip_corrupt: bool) -> tuple[DataSet, list[Skipped]]:
+    """Raises BadInput with every file that cannot be read, unless they are skipped."""
+    with ThreadPoolExecutor(min(_READERS, max(1, len(listed))) if files.remote else 1) as pool:
+        found = list(pool.map(lambda each: _footer(files, each), listed))
+    bad = [each for each in found if isinstance(each, Skipped)]
+    if bad and not skip_corrupt:
+        more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+        told = "; ".join(f"{each.path}: {each.why}" for each in bad[:_SHOWN])
+        raise BadInput(f"{files.name}: {told}{more}; repair or remove them, or pass over them with --skip-corrupt")
+    footers = {file.path: each for file, each in zip(listed, found, strict=True) if not isinstance(each, Skipped)}
+    return DataSet(files, footers), bad
+
+
+def parquet_files(files: Files) -> list[Listed]:
+    """Those that are data, in the order of their paths. Raises BadInput when there are files, and none is Parquet."""
+    everything = [each for each in files.listed() if not _is_hidden(each.path)]
+    found = sorted((each for each in everything if each.path.endswith(SUFFIXES)), key=lambda each: each.path)
+    if everything and not found:
+        raise BadInput(f"{files.name}: no Parquet files; expected names that end with {', '.join(SUFFIXES)}")
+    return found
+
+
+def changed_files(planned: Sequence[InputFile], now: Sequence[Listed], files: Files) -> Iterator[str]:
+    """A line for each that is not what it was. Bytes are only read again where the time of the last write differs."""
+    found = {each.path: each for each in now}
+    for file in planned:
+        listed = found.get(file.path)
+        if listed is None:
+            yield f"{file.path} is gone"
+        elif listed.size != file.size:
+            yield f"{file.path} has {listed.size:,} bytes, had {file.size:,}"
+        elif listed.changed != file.changed and (not file.tag or files.tag(listed) != file.tag):
+            yield f"{file.path} was written again"
+
+
+def _footer(files: Files, listed: Listed) -> pq.FileMetaData | Skipped:
+    try:
+        with files.open(listed.path) as source:
+            return pq.read_metadata(source)
+    except (pa.ArrowException, OSError, ValueError) as fault:
+        return Skipped(listed.path, f"not a Parquet file that can be read: {one_line(fault)}")
+
+
+def one_line(fault: BaseException, most: int = 200) -> str:
+    return " ".join(str(fault).split())[:most] or type(fault).__name__
+
+
+def _is_hidden(path: str) -> bool:
+    """As every reader of data sets passes over them; Hive folders of such names do count."""
+    return any(part[:1] in ("_", ".") and "=" not in part for part in path.split("/"))
+
+
+def row_groups(footer: Any) -> tuple[int, ...]:
+    return tuple(footer.row_group(number).num_rows for number in range(footer.num_row_groups))

@@ -1,0 +1,58 @@
+"""An input on a file system of this machine."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipelines.scoring.dataset import Listed
+from pipelines.scoring.faults import BadInput
+
+
+class LocalFiles:
+    """See `pipelines.scoring.dataset.Files`."""
+
+    remote = False
+
+    def __init__(self, root: Path) -> None:
+        self.name = str(root)
+        self._root = root
+
+    def listed(self) -> list[Listed]:
+        try:
+            if self._root.is_file():
+                return [self._listed(self._root, self._root.name)]
+            if not self._root.is_dir():
+                raise BadInput(f"{self._root}: no such file or folder")
+            return [self._listed(path, path.relative_to(self._root).as_posix()) for path in self._walk()]
+        except OSError as fault:
+            raise self._told(fault) from fault
+
+    def open(self, path: str) -> pa.NativeFile:
+        return pa.OSFile(str(self._path(path)))
+
+    def tag(self, file: Listed) -> str:
+        try:
+            with self._path(file.path).open("rb") as stream:
+                return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as fault:
+            raise self._told(fault) from fault
+
+    def _walk(self) -> Iterator[Path]:
+        def raised(fault: OSError) -> None:
+            raise fault
+
+        for folder, _, names in os.walk(self._root, onerror=raised, followlinks=True):
+            yield from (Path(folder, name) for name in names)
+
+    def _listed(self, path: Path, name: str) -> Listed:
+        at = path.stat()
+        return Listed(name, at.st_size, at.st_mtime)
+
+    def _path(self, path: str) -> Path:
+        return self._root if self._root.is_file() else self._root / path
+
+    def _told(self, fault: OSError) -> BadInput:
+        return BadInput(f"{fault.filename or self._root}: {fault.strerror or fault}")

@@ -1,0 +1,70 @@
+"""One part, from its row groups to its file: reading, running and writing at the same time."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import pyarrow as pa
+from msgspec import Struct
+
+from pipelines.scoring.overlap import ahead
+from pipelines.scoring.predicting import Predictor, Reject
+from pipelines.scoring.reading import Reader
+from pipelines.scoring.rejecting import write_rejects
+from pipelines.scoring.storage.port import Parts
+from pipelines.scoring.writing import ParquetFile
+from schemas.scoring import InputFile, PartDone, PartPlan
+
+DEPTH = 2
+"""Batches that may wait between two steps: enough that none waits for the other, and few in memory."""
+
+Tell = Callable[[int, int], bool]
+"""Told rows read and rows rejected since it was told last; False: stop."""
+
+
+class Stopped(Exception):
+    """Whoever is told of progress wants no more."""
+
+
+class PartScorer(Struct, frozen=True):
+    """What it takes to score any part of a plan."""
+
+    run_id: str
+    files: tuple[InputFile, ...]
+    reader: Reader
+    predictor: Predictor
+    schema: pa.Schema
+    """Of the output."""
+    parts: Parts
+
+    def score(self, part: PartPlan, tell: Tell, even_empty: bool = False) -> PartDone:
+        """`even_empty`: a file is written though no row was answered. Raises ScoreFault, Stopped."""
+        began = time.monotonic()
+        path = path_of(self.run_id, part)
+        file = ParquetFile(self.parts, path, self.schema)
+        try:
+            read, rejects = self._write(part, file, tell)
+            stored = file.finish(even_empty)
+            rejected = write_rejects(self.parts, path, rejects, self.reader, self.files)
+        except BaseException:
+            file.discard()
+            raise
+        return PartDone(part.number, stored, rejected, read, time.monotonic() - began, tuple(self.reader.skipped))
+
+    def _write(self, part: PartPlan, file: ParquetFile, tell: Tell) -> tuple[int, list[Reject]]:
+        read = 0
+        rejects: list[Reject] = []
+        batches = ahead(self.reader.batches(part), DEPTH, "forebay-reading")
+        with closing(ahead(self.predictor.answers(batches), DEPTH, "forebay-running")) as answers:
+            for answered in answers:
+                file.write(answered.output)
+                rejects += answered.rejects
+                read += answered.read
+                if not tell(answered.read, len(answered.rejects)):
+                    raise Stopped
+        return read, rejects
+
+
+def path_of(run_id: str, part: PartPlan) -> str:
+    name = f"part-{part.number:05d}-{run_id}.parquet"
+    return f"{part.folder}/{name}" if part.folder else name

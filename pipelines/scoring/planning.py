@@ -1,0 +1,84 @@
+"""The plan: row groups into parts, always the same for the same files and order."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from msgspec import Struct
+
+from pipelines.scoring import hive
+from pipelines.scoring.dataset import DataSet, Listed, row_groups
+from schemas.scoring import InputFile, PartPlan, Piece
+
+_Group = tuple[int, int, int]
+"""A file's place, a row group's place in it, its rows."""
+
+
+def input_files(data: DataSet, listed: Sequence[Listed]) -> tuple[InputFile, ...]:
+    """Without the tags that cost reading them."""
+    return tuple(
+        InputFile(
+            each.path, each.size, "" if each.etag is None else f"etag:{each.etag}",
+            row_groups(data.footers[each.path]), each.changed,
+        )
+        for each in listed
+        if each.path in data.footers
+    )  # fmt: skip
+
+
+def parts_of(files: Sequence[InputFile], wanted: Sequence[Sequence[int]], part_rows: int) -> tuple[PartPlan, ...]:
+    """`wanted`: by file, its row groups that are read. A part is of one folder, and never smaller than it need be to hold
+    `part_rows` rows, but for the last of its folder."""
+    ordered = sorted(range(len(files)), key=lambda place: (hive.folder_of(files[place].path), files[place].path))
+    found: list[PartPlan] = []
+    for folder, places in groupby(ordered, key=lambda place: hive.folder_of(files[place].path)):
+        groups = ((place, group, files[place].row_groups[group]) for place in places for group in wanted[place])
+        for cut in _cut(groups, part_rows):
+            found.append(PartPlan(len(found), folder, _pieces(cut), sum(rows for _, _, rows in cut)))
+    return tuple(found)
+
+
+class Pruning(Struct, frozen=True):
+    """Which row groups may hold rows that are wanted, by Hive folder and by the footers' statistics."""
+
+    data: DataSet
+    partitions: hive.Partitions
+    schema: pa.Schema
+    where: ds.Expression | None
+
+    def wanted(self, file: InputFile) -> tuple[int, ...]:
+        full = tuple(range(len(file.row_groups)))
+        if self.where is None:
+            return tuple(group for group in full if file.row_groups[group])
+        with self.data.files.open(file.path) as source:
+            fragment = ds.ParquetFileFormat().make_fragment(source, partition_expression=self._folder(file.path))
+            kept = fragment.subset(filter=self.where, schema=self.schema)
+            return tuple(group.id for group in kept.row_groups)
+
+    def _folder(self, path: str) -> ds.Expression:
+        """What is true of every row of this file."""
+        known = ds.scalar(True)
+        for name, value in hive.values_of(hive.folder_of(path)).items():
+            typed = pa.scalar(value, pa.string()).cast(self.partitions.types[name])
+            known &= ds.field(name).is_null() if value is None else ds.field(name) == typed
+        return known
+
+
+def _cut(groups: Iterable[_Group], part_rows: int) -> Iterator[list[_Group]]:
+    part: list[_Group] = []
+    rows = 0
+    for group in groups:
+        part.append(group)
+        rows += group[2]
+        if rows >= part_rows:
+            yield part
+            part, rows = [], 0
+    if part:
+        yield part
+
+
+def _pieces(groups: Sequence[_Group]) -> tuple[Piece, ...]:
+    return tuple(
+        Piece(place, tuple(group for _, group, _ in of_file)) for place, of_file in groupby(groups, key=lambda each: each[0])
+    )

@@ -1,0 +1,125 @@
+"""A batch of rows to a batch of answers: the quick way for what is well, and for the rest what the stream lane does."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from msgspec import Struct
+
+from pipelines.flow.in_place import Refused, Runner
+from pipelines.flow.served import Served
+from pipelines.ports import Tensors
+from pipelines.scoring.answers import AnswerWriter
+from pipelines.scoring.columns import ColumnReader
+from pipelines.scoring.reading import FILE, ROW
+from pipelines.scoring.rows import Each, Stacked
+from schemas.reasons import Reason
+
+PATIENCE_S = 3600.0
+"""For retries in place: the model's own limits end them."""
+
+
+class Scored(Served[Tensors, Tensors], Protocol):
+    """A model whose inputs and answers are tensors, by name."""
+
+    columnar: bool
+    """Whether rows may come stacked: no code of its own for each, and fixed shapes."""
+
+    def predict_batch(self, batch: Tensors) -> Tensors:
+        """See `pipelines.ports.Model`."""
+        ...
+
+
+class Reject(Struct, frozen=True):
+    file: int
+    row: int
+    reason: Reason
+    error: str
+    attempts: int
+
+
+class Answered(Struct, frozen=True):
+    """A record batch that is scored."""
+
+    read: int
+    output: pa.RecordBatch
+    """Kept columns, and the model's outputs: rows that were answered, in order."""
+    rejects: Sequence[Reject]
+
+
+class Predictor:
+    """Called by one thread."""
+
+    def __init__(
+        self, model: Scored, columns: ColumnReader, answers: AnswerWriter, kept: Sequence[str],
+        chance: random.Random, sleep: Callable[[float], None],
+    ) -> None:  # fmt: skip
+        self._model = model
+        self._columns = columns
+        self._answers = answers
+        self._kept = list(kept)
+        self._runner: Runner[Tensors, Tensors] = Runner(model, chance, sleep)
+        self.schema_names = [*self._kept, *answers.schema.names]
+
+    def answers(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Answered]:
+        for batch in batches:
+            yield self._answered(batch)
+
+    def _answered(self, batch: pa.RecordBatch) -> Answered:
+        rows = self._columns.rows(batch)
+        arrays, refused = self._run(rows.given)
+        places = np.arange(batch.num_rows) if rows.good is None else rows.good
+        rejects = [(place, Refused(Reason.INVALID_INPUT, str(why), 1)) for place, why in rows.bad.items()]
+        rejects += [(int(places[place]), why) for place, why in refused.items()]
+        kept = batch.select(self._kept)
+        if rejects:
+            kept = kept.take(pa.array(np.delete(np.arange(batch.num_rows), [place for place, _ in rejects])))
+        output = pa.RecordBatch.from_arrays([*kept.columns, *arrays], self.schema_names)
+        return Answered(batch.num_rows, output, _rejected(batch, rejects))
+
+    def _run(self, given: Stacked | Each) -> tuple[list[pa.Array], dict[int, Refused]]:
+        """Columns of the answers, and by place those that there are none for."""
+        if isinstance(given, Stacked):
+            arrays = self._quickly(given)
+            if arrays is not None:
+                return arrays, {}
+        found: list[Tensors | Refused] = []
+        most = self._model.batching.max_batch_size
+        for start in range(0, given.count, most):
+            items = _items(given, start, min(start + most, given.count))
+            found += self._runner.run(items, lambda: PATIENCE_S)
+        good = [each for each in found if not isinstance(each, Refused)]
+        arrays, unfit = self._answers.each(good)
+        refused = {place: each for place, each in enumerate(found) if isinstance(each, Refused)}
+        assert not unfit, "the runner's answers are checked"
+        return arrays, refused
+
+    def _quickly(self, given: Stacked) -> list[pa.Array] | None:
+        """None when anything is off: one by one it is found what."""
+        most = self._model.batching.max_batch_size
+        parts: list[Tensors] = []
+        try:
+            for start in range(0, given.count, most):
+                parts.append(self._model.predict_batch({n: t[start : start + most] for n, t in given.tensors.items()}))
+            stacked = parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+        except Exception:  # noqa: BLE001  # the long way round finds whose fault it is
+            return None
+        return self._answers.stacked(stacked, given.count)
+
+
+def _items(given: Stacked | Each, start: int, end: int) -> list[Tensors]:
+    if isinstance(given, Each):
+        return list(given.items[start:end])
+    return [{name: tensor[place] for name, tensor in given.tensors.items()} for place in range(start, end)]
+
+
+def _rejected(batch: pa.RecordBatch, rejects: Sequence[tuple[int, Refused]]) -> list[Reject]:
+    files, rows = batch.column(FILE), batch.column(ROW)
+    return [
+        Reject(files[place].as_py(), rows[place].as_py(), why.reason, why.error, why.attempts)
+        for place, why in sorted(rejects, key=lambda each: each[0])
+    ]
+
+

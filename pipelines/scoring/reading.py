@@ -1,0 +1,133 @@
+"""Record batches of a part: row groups streamed, filtered, and cut again to the same size, wherever the row groups end."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from pipelines.scoring.dataset import DataSet, one_line
+from pipelines.scoring.faults import BadInput
+from pipelines.scoring.hive import Partitions
+from schemas.scoring import InputFile, PartPlan, Skipped
+
+FILE, ROW = "_forebay_file", "_forebay_row"
+"""Columns beside the input's own: which file of the plan, and which row of it, from 0."""
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once: memory does not grow with the row group."""
+
+
+class Wanted(Struct, frozen=True):
+    """What is read of each file."""
+
+    names: tuple[str, ...]
+    """Columns and, by dots, fields of columns; partitions are told apart."""
+    kept: tuple[pa.Field, ...]
+    """Columns that go to the output, and their types there."""
+    where: ds.Expression | None
+    rows: int
+    """Of a batch; the last of a part may have fewer."""
+
+
+class Reader:
+    """Of one data set. One iteration at a time."""
+
+    def __init__(
+        self, data: DataSet, files: Sequence[InputFile], partitions: Partitions, wanted: Wanted, skip_corrupt: bool
+    ) -> None:
+        self._data = data
+        self._files = files
+        self._partitions = partitions
+        self._wanted = wanted
+        self._skip_corrupt = skip_corrupt
+        self.skipped: list[Skipped] = []
+        """Row groups that could not be read, of the part that was read last."""
+
+    def batches(self, part: PartPlan) -> Iterator[pa.RecordBatch]:
+        """With FILE and ROW in front. Raises BadInput."""
+        self.skipped = []
+        return _recut(self._filtered(part), self._wanted.rows)
+
+    def originals(self, file: int, rows: np.ndarray) -> pa.Table:
+        """These rows of a file, rising, with all their columns."""
+        source, found, first = self._files[file], [], 0
+        with self._opened(source) as opened:
+            for batch in opened.iter_batches(self._wanted.rows, use_threads=True):
+                here = rows[(rows >= first) & (rows < first + batch.num_rows)] - first
+                if len(here):
+                    found.append(batch.take(pa.array(here)))
+                first += batch.num_rows
+        return pa.Table.from_batches(found)
+
+    def _filtered(self, part: PartPlan) -> Iterator[pa.RecordBatch]:
+        for piece in part.pieces:
+            file = self._files[piece.file]
+            with self._opened(file) as opened:
+                for group in piece.row_groups:
+                    first = sum(file.row_groups[:group])
+                    for batch in self._group(opened, file, group):
+                        yield from self._kept(self._placed(batch, piece.file, first, part.folder))
+                        first += batch.num_rows
+
+    def _group(self, opened: pq.ParquetFile, file: InputFile, group: int) -> Iterator[pa.RecordBatch]:
+        names = [name for name in self._wanted.names if name.split(".")[0] not in self._partitions.types]
+        try:
+            yield from opened.iter_batches(self._wanted.rows, row_groups=[group], columns=names, use_threads=True)
+        except (pa.ArrowException, OSError) as fault:
+            why = f"row group {group} cannot be read: {one_line(fault)}"
+            if not self._skip_corrupt:
+                raise BadInput(
+                    f"{self._data.files.name}: {file.path}: {why}; repair the file, or pass over it with --skip-corrupt"
+                ) from fault
+            self.skipped.append(Skipped(file.path, why))
+
+    def _opened(self, file: InputFile) -> pq.ParquetFile:
+        remote = self._data.files.remote
+        return pq.ParquetFile(
+            self._data.files.open(file.path), metadata=self._data.footers.get(file.path), pre_buffer=remote,
+            buffer_size=0 if remote else _BUFFER,
+        )  # fmt: skip
+
+    def _placed(self, batch: pa.RecordBatch, file: int, first: int, folder: str) -> pa.RecordBatch:
+        rows = batch.num_rows
+        columns = {
+            FILE: pa.array(np.full(rows, file, np.int32)),
+            ROW: pa.array(np.arange(first, first + rows, dtype=np.int64)),
+            **{name: batch.column(place) for place, name in enumerate(batch.schema.names)},
+            **self._partitions.columns(folder, rows, self._wanted.names),
+        }
+        for field in self._wanted.kept:
+            if columns[field.name].type != field.type:
+                columns[field.name] = columns[field.name].cast(field.type)
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _kept(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        if self._wanted.where is None:
+            yield batch
+        else:
+            yield from pa.Table.from_batches([batch]).filter(self._wanted.where).to_batches()
+
+
+def _recut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Batches of exactly `rows` rows, but for the last."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        while batch.num_rows:
+            taken = batch.slice(0, rows - count)
+            waiting.append(taken)
+            count += taken.num_rows
+            batch = batch.slice(taken.num_rows)
+            if count == rows:
+                yield _joined(waiting)
+                waiting, count = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    return pa.concat_batches(batches)
