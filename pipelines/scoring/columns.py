@@ -8,7 +8,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from pipelines.inputs import InputCodec
-from pipelines.ports import InvalidInput, Tensors
+from pipelines.ports import InvalidInput
 from pipelines.scoring.faults import BadInput, BadOrder
 from pipelines.scoring.fields import Ambiguous, Path, column, find, nearest
 from pipelines.scoring.fitting import is_side_by_side, misfit

@@ -55,7 +55,7 @@ def _nested(array: pa.Array, shape: tuple[int, ...], spec: TensorSpec) -> tuple[
     values, fine = _nested(below.flatten(), shape[1:], spec)
     values = values.reshape(len(below), *shape)
     if fine is not None:
-        fine = fine.reshape(len(below), shape[0]).all(axis=1)
+        fine = np.logical_and.reduce(fine.reshape(len(below), shape[0]), axis=1)
     if there is None:
         return values, fine
     return _spread(values, fine, there)
