@@ -1,10 +1,12 @@
 """`model.yaml`: what a model takes, answers and allows. Every mistake is named by its key."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from schemas.input_columns import FORMS, input_columns
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -82,6 +84,13 @@ def check_passthrough(names: Sequence[str], outputs: Sequence[TensorSpec]) -> No
             )
 
 
+def _names(name: str, given: Any) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, (list, tuple)) or not all(isinstance(each, str) for each in names):
+        raise ValueError(f"{name}: expected {FORMS}")
+    return tuple(names)
+
+
 class Batching(Strict):
     """When a batch goes. By default a free device takes what is waiting, at once."""
 
@@ -152,6 +161,36 @@ class ModelSpec(Strict):
     """A Python file beside model.yaml with `preprocess(inputs)` and/or `postprocess(outputs)`, shared by every lane."""
     passthrough: tuple[str, ...] = ()
     """Fields of a stream's records that go to their answers as they are."""
+    columns: dict[str, tuple[str, ...]] = {}
+    """Columns of a scoring run's data set, by input; what is not named is read from the column with the input's name."""
+
+    def columns_by_input(self, given: Mapping[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
+        """For every input its columns, patterns written out. What is `given` goes before `columns`. Raises ValueError,
+        one line."""
+        by_name = {**self.columns, **(given or {})}
+        shapes = {tensor.name: tensor.shape for tensor in self.inputs}
+        unknown = sorted(by_name.keys() - shapes.keys())
+        if unknown:
+            raise ValueError(f"columns: {unknown[0]!r} is no input, the model takes: {', '.join(shapes)}")
+        columns: dict[str, list[str]] = {}
+        for name, shape in shapes.items():
+            try:
+                columns[name] = input_columns(shape, by_name.get(name, (name,)))
+            except ValueError as fault:
+                raise ValueError(f"columns: {name}: {fault}") from None
+        return columns
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _one_column_is_a_list(cls, columns: Any) -> Any:
+        if not isinstance(columns, dict):
+            raise ValueError(f"expected by input {FORMS}")
+        return {name: _names(name, given) for name, given in columns.items()}
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> "ModelSpec":
+        self.columns_by_input()
+        return self
 
     @field_validator("inputs", "outputs")
     @classmethod

@@ -1,6 +1,6 @@
 """Decoding one model's inputs: one by one with the clearest error, many at once for speed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -37,8 +37,14 @@ class InputCodec:
 
     def decode(self, inputs: bytes) -> Tensors:
         """One item's tensors. Raises InvalidInput, whatever is in `inputs`."""
-        given = self._parse(inputs)
-        return {column.name: column.one(getattr(given, column.field)) for column in self._columns}
+        return self._tensors(self._parse(inputs))
+
+    def convert(self, given: Mapping[str, Any]) -> Tensors:
+        """The same of values that are decoded already: by name, what JSON decodes to, and NaN and infinities too."""
+        try:
+            return self._tensors(msgspec.convert(given, self._type))
+        except msgspec.ValidationError as fault:
+            raise from_msgspec(str(fault), self._specs) from None
 
     def decode_many(self, raws: Sequence[bytes]) -> list[Tensors | InvalidInput]:
         """One outcome per input, in order. Quick while all are good; else one by one, to find the culprits."""
@@ -67,6 +73,9 @@ class InputCodec:
             }
         except _NOT_DECODED:
             return None
+
+    def _tensors(self, given: Any) -> Tensors:
+        return {column.name: column.one(getattr(given, column.field)) for column in self._columns}
 
     def _sorted_out(self, raws: Sequence[bytes]) -> list[Tensors | InvalidInput]:
         """One culprit in a hundred must not make the others slow: those that cannot be decoded are put aside, and what is

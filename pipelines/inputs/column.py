@@ -83,8 +83,8 @@ class Column:
     def _floats(self, wide: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
             array = wide.astype(self._dtype, copy=False)
-        # JSON has no infinity: one that is there now overflowed.
-        fine = ~np.isinf(array) if self._spec.nan else np.isfinite(array)
+        # With `nan`, an infinity that was none before overflowed. JSON has none, a data set may.
+        fine = np.isfinite(array) | ~np.isfinite(wide) if self._spec.nan else np.isfinite(array)
         if not array.size or not fine.all():
             raise ValueError
         return array

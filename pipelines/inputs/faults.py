@@ -1,5 +1,6 @@
 """What is wrong with an input, in one line: the field, the fault and what was expected. The slow and careful way."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -116,9 +117,18 @@ def _text(where: str, value: str) -> str:
 def _float(spec: TensorSpec, where: str, value: float | None) -> float:
     if value is None:
         return float("nan")
+    if not math.isfinite(value):  # JSON has none of them, a data set may
+        return _not_finite(spec, where, value)
     with np.errstate(over="ignore"):
         if not np.isfinite(np.float64(value).astype(NUMPY[spec.dtype])):
             raise InvalidInput(f"{where}: {value:g} is out of range, expected {spec.dtype}")
+    return value
+
+
+def _not_finite(spec: TensorSpec, where: str, value: float) -> float:
+    if not spec.nan:
+        what = "NaN" if math.isnan(value) else "an infinity"
+        raise InvalidInput(f"{where}: {what}, expected {spec.dtype} (model.yaml allows it with `nan: true`)")
     return value
 
 

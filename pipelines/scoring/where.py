@@ -1,0 +1,237 @@
+"""`--where`: a condition in SQL's own words, as a filter of Arrow. Nothing of it is ever evaluated as code."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.types as types
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from pipelines.scoring.comparing import Misfit, Operand, Value, is_text, operand, read_date, read_timestamp
+from pipelines.scoring.faults import BadOrder
+from pipelines.scoring.fields import Ambiguous, find, nearest
+
+MOST_CHARS = 100_000
+_SHOWN_CHARS = 64
+_ALLOWED = (
+    "allowed are = <> < <= > >= AND OR NOT IN BETWEEN LIKE IS NULL with columns, numbers, 'strings', TRUE, FALSE, "
+    "DATE '…' and TIMESTAMP '…'"
+)
+_SIGNS: dict[type[exp.Expression], str] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
+}  # fmt: skip
+_DATED: dict[Any, Callable[[str], Value]] = {
+    exp.DataType.Type.DATE: read_date,
+    exp.DataType.Type.TIMESTAMP: read_timestamp,
+    exp.DataType.Type.TIMESTAMPTZ: read_timestamp,
+}
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_NUMBER = re.compile(r"[0-9]*\.?[0-9]*([eE][+-]?[0-9]{1,3})?")
+_CAST = re.compile(r"CAST\(('(?:[^']|'')*') AS (\w+)\)")
+_MOST_DIGITS = 100
+
+
+def columns_of(text: str) -> tuple[str, ...]:
+    """The columns that a condition needs, each once; those of nested fields with dots. Raises BadOrder."""
+    return tuple(dict.fromkeys(_name(node) for node in _names(_parsed(text))))
+
+
+def parse(text: str, schema: pa.Schema) -> Any:
+    """A `pyarrow.compute.Expression` over columns of this schema, Hive's included: true for the rows that SQL would take
+    (a comparison with null takes none). Raises BadOrder with the part that it cannot take, and what it could."""
+    tree = _parsed(text)
+    try:
+        condition = _Conditions(schema).condition(tree, negated=False)
+        # Bound to no rows: what Arrow itself cannot do is told now, and not in the middle of the night.
+        ds.dataset(schema.empty_table()).scanner(columns={"": condition}).to_table()
+    except RecursionError:
+        raise BadOrder("where: nested too deep") from None
+    except pa.ArrowException as fault:
+        raise BadOrder(f"where: {_short(str(fault))}") from None
+    return condition
+
+
+class _Conditions:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+
+    def condition(self, node: exp.Expression, negated: bool) -> Any:
+        """NOT is carried down to the comparisons, so that null and false are one above them, as a filter takes them."""
+        if type(node) is exp.Paren:
+            return self.condition(node.this, negated)
+        if type(node) is exp.Not:
+            return self.condition(node.this, not negated)
+        if type(node) in (exp.And, exp.Or):
+            operands: Iterator[Any] = node.flatten()
+            parts = [self.condition(part, negated) for part in operands]
+            return _joined(parts, pc.and_kleene if (type(node) is exp.And) != negated else pc.or_kleene)
+        if type(node) is exp.In:
+            return self._among(node, negated)
+        found = self._leaf(node)
+        return ~found if negated else found
+
+    def _leaf(self, node: exp.Expression) -> Any:
+        kind = type(node)
+        if kind in _SIGNS:
+            return self._comparison(node, _SIGNS[kind])
+        if kind is exp.Between and not node.args.get("symmetric"):
+            column, low, high = self._column(node.this, node), _value(node.args["low"]), _value(node.args["high"])
+            return pc.and_kleene(_fit(node, column, ">=", low), _fit(node, column, "<=", high))
+        if kind is exp.Is and type(node.expression) is exp.Null:
+            return self._expression(node.this)[0].is_null()
+        if kind is exp.Like:
+            return self._like(node)
+        if _is_name(node):
+            column = self._column(node, node)
+            if types.is_boolean(column.kind):
+                return column.expression
+            raise _refused(node, f"is {column.kind}, expected a condition")
+        raise _refused(node, f"cannot be taken, {_ALLOWED}")
+
+    def _comparison(self, node: exp.Expression, sign: str) -> Any:
+        left, right = node.this, node.expression
+        if _is_name(left) and _is_name(right):
+            return _fit(node, self._column(left, node), sign, self._column(right, node))
+        if _is_name(right):
+            left, right, sign = right, left, _TURNED.get(sign, sign)
+        if not _is_name(left):
+            _value(left), _value(right)  # names what is worse first
+            raise _refused(node, "compares no column, expected one on one side")
+        if type(right) is exp.Null:
+            raise _refused(node, "is never true, expected IS NULL or IS NOT NULL")
+        return _fit(node, self._column(left, node), sign, _value(right))
+
+    def _among(self, node: exp.Expression, negated: bool) -> Any:
+        listed: Sequence[exp.Expression] = node.args.get("expressions") or ()
+        if not listed or any(node.args.get(other) for other in node.args if other not in ("this", "expressions")):
+            raise _refused(node, "cannot be taken, expected IN with a list of values")
+        column = self._column(node.this, node)
+        values = [_value(each) for each in listed]
+        try:
+            found = column.among(values)
+        except Misfit as fault:
+            raise _refused(node, f"the column is {column.kind}, expected {fault}") from None
+        return ~found & column.expression.is_valid() if negated else found
+
+    def _like(self, node: exp.Expression) -> Any:
+        column, pattern = self._column(node.this, node), node.expression
+        if not is_text(column.kind) or type(pattern) is not exp.Literal or not pattern.is_string:
+            raise _refused(node, f"the column is {column.kind}, expected one of strings LIKE a 'string'")
+        return pc.match_like(column.expression, pattern.this)
+
+    def _column(self, node: exp.Expression, part: exp.Expression) -> Operand:
+        if not _is_name(node):
+            raise _refused(part, f"has no column on its left, {_ALLOWED}")
+        return operand(*self._expression(node))
+
+    def _expression(self, node: exp.Expression) -> tuple[Any, pa.DataType]:
+        if not _is_name(node):
+            raise _refused(node, f"cannot be taken, {_ALLOWED}")
+        name = _name(node)
+        try:
+            found = find(self._schema, name)
+        except Ambiguous:
+            raise BadOrder(f"where: {name}: several columns have this name") from None
+        if found is None:
+            raise BadOrder(f"where: there is no column {name} ({nearest(self._schema, name)})")
+        return pc.field(*found[0]), found[1]
+
+
+def _parsed(text: str) -> Any:
+    if len(text) > MOST_CHARS:
+        raise BadOrder(f"where: {len(text)} characters, expected {MOST_CHARS} at most")
+    try:
+        return sqlglot.parse_one(text, into=exp.Condition)
+    except SqlglotError as fault:
+        raise BadOrder(
+            f"where: {_said(fault)}; expected a condition such as amount > 10 AND day = DATE '2026-11-20'"
+        ) from None
+    except RecursionError:
+        raise BadOrder("where: nested too deep") from None
+
+
+def _said(fault: SqlglotError) -> str:
+    """What sqlglot found, without its colours and its lines."""
+    errors = getattr(fault, "errors", None)
+    if not errors:
+        return "is no condition"
+    first = errors[0]
+    return f"not understood at {_short(first['highlight'] or '')!r} (line {first['line']}, column {first['col']})"
+
+
+def _names(tree: Any) -> Iterator[exp.Expression]:
+    for node in tree.walk(prune=_is_name):
+        if _is_name(node):
+            yield node
+
+
+def _is_name(node: exp.Expression) -> bool:
+    if type(node) not in (exp.Column, exp.Dot):
+        return False
+    return all(type(part) is exp.Identifier for part in node.parts)  # type: ignore[attr-defined]  # of these two
+
+
+def _name(node: exp.Expression) -> str:
+    return ".".join(part.name for part in node.parts)  # type: ignore[attr-defined]  # of a column, or fields below it
+
+
+def _value(node: exp.Expression) -> Value:
+    if type(node) is exp.Literal:
+        return str(node.this) if node.is_string else _number(node)
+    if type(node) is exp.Neg and type(node.this) is exp.Literal and not node.this.is_string:
+        return -_number(node.this)
+    if type(node) is exp.Boolean:
+        return bool(node.this)
+    if type(node) is exp.Cast and type(node.this) is exp.Literal and node.this.is_string:
+        return _dated(node)
+    if type(node) is exp.Null:
+        raise _refused(node, "is no value to compare with, expected IS NULL beside the others")
+    raise _refused(node, f"cannot be taken, {_ALLOWED}")
+
+
+def _number(node: exp.Expression) -> Decimal:
+    text = str(node.this)
+    if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
+        raise _refused(node, f"expected a number of {_MOST_DIGITS} digits at most")
+    return Decimal(text)
+
+
+def _dated(node: exp.Expression) -> Value:
+    read = _DATED.get(node.args["to"].this)
+    if read is None:
+        raise _refused(node, f"cannot be taken, {_ALLOWED}")
+    try:
+        return read(str(node.this.this))
+    except Misfit as fault:
+        raise _refused(node, f"expected {fault}") from None
+
+
+def _fit(part: exp.Expression, column: Operand, sign: str, other: Value | Operand) -> Any:
+    try:
+        return column.beside(sign, other) if isinstance(other, Operand) else column.compared(sign, other)
+    except Misfit as fault:
+        raise _refused(part, f"the column is {column.kind}, expected {fault}") from None
+
+
+def _joined(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
+    """As a balanced tree: Arrow walks down expressions, and a thousand in a row are no reason to go deep."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return join(_joined(parts[:middle], join), _joined(parts[middle:], join))
+
+
+def _refused(node: exp.Expression, what: str) -> BadOrder:
+    text = _CAST.sub(r"\2 \1", node.sql(comments=False))  # as it was written
+    return BadOrder(f"where: {_short(text)}: {what}")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_CHARS else line[:_SHOWN_CHARS] + "…"
