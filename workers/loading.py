@@ -2,8 +2,8 @@
 
 import importlib
 import importlib.util
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ from pipelines.flow.judging import describe
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.inputs import InputCodec, Inputs
 from pipelines.inputs.kinds import NUMPY
+from pipelines.output_checks import OutputChecks
 from pipelines.outputs import OutputCodec
 from pipelines.ports import InvalidInput, Model, OutOfMemory, Tensors
 from schemas.model_spec import Batching, TensorSpec
@@ -20,6 +21,7 @@ from workers.artifacts import check_digests
 from workers.errors import BadArtifact, RuntimeMissing, one_line
 from workers.hooks import Hooks, load_hooks
 
+A = TypeVar("A")
 _MODULES = {"onnx": "onnxruntime", "torch": "torch"}
 _EXTRAS = {"onnx": "forebay[cpu] or forebay[gpu]", "torch": "forebay[torch]"}
 
@@ -40,6 +42,7 @@ class LoadedModel:
         self._version = version
         self._inputs: Inputs = InputCodec(version.spec) if inputs is None else inputs
         self._outputs = OutputCodec(version.spec)
+        self._checks = OutputChecks(version.spec.outputs)
         self._weighed = hooks.cost is not None
         # Without hooks and with fixed shapes every item is like every other.
         self._uniform = hooks.preprocess is None and all(-1 not in tensor.shape for tensor in version.spec.inputs)
@@ -84,7 +87,10 @@ class LoadedModel:
         return self._outputs.encode_batch(outputs, count)
 
     def prepare(self, raws: Sequence[bytes]) -> list[Prepared | InvalidInput | HookFailed]:
-        decoded = self._inputs.decode_many(raws)
+        return self.prepare_decoded(self._inputs.decode_many(raws))
+
+    def prepare_decoded(self, decoded: Sequence[Tensors | InvalidInput]) -> list[Prepared | InvalidInput | HookFailed]:
+        """The same, from where inputs are tensors already: one per item, in order."""
         if self._uniform and not self._weighed:
             return [item if isinstance(item, InvalidInput) else Prepared(item) for item in decoded]
         return [item if isinstance(item, InvalidInput) else self._prepare(item) for item in decoded]
@@ -92,10 +98,18 @@ class LoadedModel:
     def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
         return self._model.predict(inputs)
 
+    def predict_batch(self, batch: Tensors) -> Tensors:
+        """See `pipelines.ports.Model`."""
+        return self._model.predict_batch(batch)
+
     def finish(self, outputs: Sequence[Tensors]) -> list[bytes | InvalidOutput]:
         if self._hooks.postprocess is None:
             return self._outputs.encode_many(outputs)
-        return [self._finish(output) for output in outputs]
+        return [self._finish_one(output, lambda made: self._outputs.encode_many([made])[0]) for output in outputs]
+
+    def finish_tensors(self, outputs: Sequence[Tensors]) -> list[Tensors | InvalidOutput]:
+        """The same as tensors, in the declared dtypes."""
+        return [self._finish_one(output, self._checks.one) for output in outputs]
 
     def _prepare(self, tensors: Tensors) -> Prepared | InvalidInput | HookFailed:
         try:
@@ -125,10 +139,9 @@ class LoadedModel:
         """Names, and shapes but for what is padded."""
         return tuple((name, t.ndim if name in self._padded else t.shape) for name, t in sorted(tensors.items()))
 
-    def _finish(self, output: Tensors) -> bytes | InvalidOutput:
-        assert self._hooks.postprocess is not None
+    def _finish_one(self, output: Tensors, checked: Callable[[Any], A | InvalidOutput]) -> A | InvalidOutput:
         try:
-            return self._outputs.encode_many([self._hooks.postprocess(output)])[0]
+            return checked(output if self._hooks.postprocess is None else self._hooks.postprocess(output))
         except Exception as fault:  # noqa: BLE001  # the verdict on this output follows
             return InvalidOutput(one_line(f"postprocess: {describe(fault)}"))
 

@@ -36,9 +36,7 @@ class Partitions:
     def columns(self, folder: str, rows: int, names: Sequence[str]) -> dict[str, pa.Array]:
         """Of these names, those that are partitions: the value of `folder`, `rows` times."""
         values = values_of(folder)
-        return {
-            name: pa.repeat(self._scalar(name, values.get(name)), rows) for name in names if name in self.types
-        }
+        return {name: pa.repeat(self._scalar(name, values.get(name)), rows) for name in names if name in self.types}
 
     def _scalar(self, name: str, value: str | None) -> pa.Scalar:
         kind = self.types[name]

@@ -1,6 +1,6 @@
 """Work that goes on ahead of who wants it, so that reading, running and writing overlap."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, TypeVar
@@ -24,7 +24,7 @@ class _End(Struct):
     pass
 
 
-def ahead(items: Iterator[T], depth: int, name: str) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int, name: str) -> Generator[T, None, None]:
     """The same, made by a thread that is at most `depth` items ahead. What it raises is raised here, in its place. Closing
     this closes `items` too."""
     made: Queue[_Item[T] | _Raised | _End] = Queue(depth)

@@ -80,5 +80,6 @@ def _cut(groups: Iterable[_Group], part_rows: int) -> Iterator[list[_Group]]:
 
 def _pieces(groups: Sequence[_Group]) -> tuple[Piece, ...]:
     return tuple(
-        Piece(place, tuple(group for _, group, _ in of_file)) for place, of_file in groupby(groups, key=lambda each: each[0])
+        Piece(place, tuple(group for _, group, _ in of_file))
+        for place, of_file in groupby(groups, key=lambda each: each[0])
     )

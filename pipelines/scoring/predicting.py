@@ -90,19 +90,17 @@ class Predictor:
         for start in range(0, given.count, most):
             items = _items(given, start, min(start + most, given.count))
             found += self._runner.run(items, lambda: PATIENCE_S)
-        good = [each for each in found if not isinstance(each, Refused)]
-        arrays, unfit = self._answers.each(good)
         refused = {place: each for place, each in enumerate(found) if isinstance(each, Refused)}
-        assert not unfit, "the runner's answers are checked"
-        return arrays, refused
+        return self._answers.columns([each for each in found if not isinstance(each, Refused)]), refused
 
     def _quickly(self, given: Stacked) -> list[pa.Array] | None:
         """None when anything is off: one by one it is found what."""
         most = self._model.batching.max_batch_size
-        parts: list[Tensors] = []
         try:
-            for start in range(0, given.count, most):
-                parts.append(self._model.predict_batch({n: t[start : start + most] for n, t in given.tensors.items()}))
+            parts = [
+                self._model.predict_batch({n: t[start : start + most] for n, t in given.tensors.items()})
+                for start in range(0, given.count, most)
+            ]
             stacked = parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
         except Exception:  # noqa: BLE001  # the long way round finds whose fault it is
             return None
@@ -121,5 +119,3 @@ def _rejected(batch: pa.RecordBatch, rejects: Sequence[tuple[int, Refused]]) -> 
         Reject(files[place].as_py(), rows[place].as_py(), why.reason, why.error, why.attempts)
         for place, why in sorted(rejects, key=lambda each: each[0])
     ]
-
-
