@@ -34,6 +34,12 @@ def current(pointer: bytes, manifest: bytes, where: str) -> Current:
     return Current(pointer_of(pointer, where), _decoded(manifest, Manifest, where), digest_of(manifest))
 
 
+def refuse_other(there: Current | None, run_id: str, overwrite: bool, where: str) -> None:
+    """Raises OtherRun."""
+    if there is not None and not overwrite and there.pointer.run_id != run_id:
+        raise OtherRun(f"{where}: run {there.pointer.run_id} is published there: name another output, or --overwrite")
+
+
 def pointer_of(data: bytes, where: str) -> Pointer:
     """Raises OtherRun."""
     return _decoded(data, Pointer, where)

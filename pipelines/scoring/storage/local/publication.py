@@ -51,18 +51,15 @@ class Publication:
         self._failpoint("publish-tidied")
 
     def _replaceable(self, manifest: Manifest, overwrite: bool) -> Current | None:
-        out, run_id = self._places.out, manifest.order.run_id
+        out = self._places.out
         try:
             there = look(out)
         except OtherRun:
             if overwrite:
                 return None
             raise
-        if there is None or overwrite or there.pointer.run_id == run_id:
-            return there
-        raise OtherRun(
-            f"output {out}: run {there.pointer.run_id} is published there: name another output, or --overwrite"
-        )
+        manifests.refuse_other(there, manifest.order.run_id, overwrite, f"output {out}")
+        return there
 
     def _assemble(self, manifest: Manifest, made: Sequence[StoredFile], kept: Sequence[str], fence: int) -> None:
         folder, run_id = self._aside.made, manifest.order.run_id
@@ -74,6 +71,8 @@ class Publication:
             for path in sorted(set(kept) - {file.path for file in made}):
                 _link(self._places.out / checked_path(path), folder / path)
             self._failpoint("publish-linked")
+            if self._places.out.exists():
+                shutil.copymode(self._places.out, folder)  # who may read it stays as it was
             encoded = encode(manifest)
             self._put(manifest_of(run_id), encoded)
             self._failpoint("publish-manifest")
