@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forebay.payloads_address import BucketAddress, parse
+from forebay.payloads_address import parse
 from forebay.settings import BadSettings, Settings
 from pipelines.payloads.folder import FolderPayloads
+from pipelines.s3.address import S3Address
 from pipelines.store.opening import parse as parse_store
 from pipelines.store.port import Store
 
@@ -27,7 +28,7 @@ def payloads_of(settings: Settings, store: Store) -> "FolderPayloads | S3Payload
     return _bucket(at, identity)
 
 
-def place_of(settings: Settings) -> Path | BucketAddress | None:
+def place_of(settings: Settings) -> Path | S3Address | None:
     """Where they are. By default a folder goes with an SQLite file. With PostgreSQL there is none: workers elsewhere could
     not read a folder of this machine."""
     if settings.payloads is not None:
@@ -42,10 +43,9 @@ def place_of(settings: Settings) -> Path | BucketAddress | None:
     return file.with_name(f"{file.name}.{PLACE}")
 
 
-def _bucket(at: BucketAddress, identity: str) -> "S3Payloads":
+def _bucket(at: S3Address, identity: str) -> "S3Payloads":
     try:
-        from pipelines.payloads.s3 import S3Address, S3Payloads, connect
+        from pipelines.payloads.s3 import S3Payloads, connect
     except ImportError as missing:
         raise BadSettings("payloads: S3's client is not installed: pip install 'forebay[s3]'") from missing
-    address = S3Address(at.bucket, at.prefix, at.endpoint, at.region)
-    return S3Payloads(connect(address), address, identity, time.time)
+    return S3Payloads(connect(at), at, identity, time.time)

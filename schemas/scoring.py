@@ -154,6 +154,8 @@ class Pointer(Struct, frozen=True):
     run_id: str
     manifest: str
     """Below the output."""
+    fence: int = 0
+    """Of the lock under which it was published: no two publications have the same pointer."""
     format: int = FORMAT
 
 

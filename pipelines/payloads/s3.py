@@ -8,55 +8,27 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import Struct
 
 from pipelines.payloads import keys
 from pipelines.payloads.port import Found, PayloadMissing, PayloadsAway, Presigned, checked, of_size
+from pipelines.s3 import connecting
+from pipelines.s3.address import S3Address
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 MOST_AT_ONCE = 1000
 """Keys of one DeleteObjects or ListObjectsV2."""
-CONNECT_S = 2.0
-READ_S = 8.0
-ATTEMPTS = 3
-"""In all, with the SDK's backoff in between: half a minute at the most, while heartbeats keep the leases."""
-CONNECTIONS = 32
 _NOT_THERE = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
-class S3Address(Struct, frozen=True):
-    bucket: str
-    prefix: str = ""
-    """Without a slash at its ends."""
-    endpoint: str | None = None
-    """Of a service that is not AWS."""
-    region: str | None = None
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
-
-
 def connect(at: S3Address) -> "S3Client":
-    """Credentials come as the SDK finds them: variables, profile, or the role of the machine. Raises PayloadsAway."""
-    import boto3
-    from botocore.config import Config
-
-    # Checksums of the SDK's own choosing are unknown to many that speak S3's protocol, and digests are in our keys.
-    config = Config(
-        connect_timeout=CONNECT_S, read_timeout=READ_S, max_pool_connections=CONNECTIONS, signature_version="s3v4",
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        request_checksum_calculation="when_required", response_checksum_validation="when_required",
-        s3=None if at.endpoint is None else {"addressing_style": "path"},
-    )  # fmt: skip
+    """Raises PayloadsAway."""
     try:
-        client: S3Client = boto3.session.Session().client(
-            "s3", endpoint_url=at.endpoint, region_name=at.region, config=config
-        )
-    except (BotoCoreError, ValueError) as fault:
+        # Three attempts while heartbeats keep the leases.
+        return connecting.connect(at, connecting.Bounds())
+    except connecting.RAISED as fault:
         raise PayloadsAway(f"payloads {at}: {_one_line(fault)}") from fault
-    return client
 
 
 class S3Payloads:

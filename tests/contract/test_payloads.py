@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from forebay.payloads_address import BucketAddress, parse
+from forebay.payloads_address import parse
 from pipelines.payloads import keys
 from pipelines.payloads.folder import FolderPayloads
 from pipelines.payloads.memory import MemoryPayloads
 from pipelines.payloads.port import PayloadMissing, PayloadsAway
-from pipelines.payloads.s3 import S3Address, S3Payloads, connect
+from pipelines.payloads.s3 import S3Payloads, connect
+from pipelines.s3.address import S3Address
 
 LARGE = b"x" * 300_000
 
@@ -50,9 +51,8 @@ class Subject:
 
 def _s3(address: str, store: str, now: Now) -> S3Payloads:
     at = parse(address)
-    assert isinstance(at, BucketAddress)
-    where = S3Address(at.bucket, at.prefix, at.endpoint, at.region)
-    return S3Payloads(connect(where), where, store, now)
+    assert isinstance(at, S3Address)
+    return S3Payloads(connect(at), at, store, now)
 
 
 def _open(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Subject]:

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from forebay.payloads_address import BucketAddress, parse
+from forebay.payloads_address import parse
 from pipelines.payloads.folder import FolderPayloads
-from pipelines.payloads.s3 import S3Address, S3Payloads, connect
+from pipelines.payloads.s3 import S3Payloads, connect
+from pipelines.s3.address import S3Address
 from pipelines.store.opening import open_store
 from tests.e2e import large
 from tests.e2e.processes import Forebay, Place, eventually
@@ -31,10 +32,9 @@ class Kept:
         identity = store.identity()
         store.close()
         at = parse(address)
-        if isinstance(at, BucketAddress):
-            where = S3Address(at.bucket, at.prefix, at.endpoint, at.region)
-            self._client: Any = connect(where)
-            self._payloads: Any = S3Payloads(self._client, where, identity)
+        if isinstance(at, S3Address):
+            self._client: Any = connect(at)
+            self._payloads: Any = S3Payloads(self._client, at, identity)
         else:
             self._client, self._payloads = None, FolderPayloads(at, identity)
 

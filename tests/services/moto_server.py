@@ -19,10 +19,17 @@ ACCESS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "
 _SERVE = """
 import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+from moto.s3.responses import S3Response
 from moto.server import main
+put, one = S3Response.put_object, threading.Lock()
+def put_alone(self):
+    with one:
+        return put(self)
+S3Response.put_object = put_alone
 main(sys.argv[1:])
 """
-"""Its standard input is a pipe that its owner holds open: the pipe's end, however the owner went, is the server's end."""
+"""Its standard input is a pipe that its owner holds open: the pipe's end, however the owner went, is the server's end. Puts
+take turns: moto looks at If-Match and then writes, and of two requests at once both might find that it holds."""
 
 
 @contextmanager

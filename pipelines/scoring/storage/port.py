@@ -4,9 +4,16 @@ Nothing of an unfinished run is seen by readers of the output, whether they go b
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from schemas.scoring import Manifest, StoredFile
+
+Failpoint: TypeAlias = Callable[[str], None]
+"""Called with the name of every step that a process may be killed at: tests do so."""
+
+
+def nothing(step: str) -> None:
+    """No failpoint."""
 
 
 class Held(Protocol):
@@ -92,4 +99,8 @@ class Storage(Protocol):
 
     def forget(self, run_id: str) -> None:
         """Removes what is left of an unfinished or published run beside the output."""
+        ...
+
+    def close(self) -> None:
+        """Its connections. Nothing after it."""
         ...

@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 
 from forebay.payloads import place_of
-from forebay.payloads_address import BucketAddress, parse
+from forebay.payloads_address import parse
 from forebay.settings import BadSettings, load, shown
+from pipelines.s3.address import S3Address
 
 KEY = "AKIAEXAMPLE"
 
 
 def test_a_bucket() -> None:
     found = parse("s3://bucket-1/a/b/?endpoint=http://127.0.0.1:9000&region=eu-central-1")
-    assert found == BucketAddress("bucket-1", "a/b", "http://127.0.0.1:9000", "eu-central-1")
-    assert parse("s3://bucket") == BucketAddress("bucket", "", None, None)
+    assert found == S3Address("bucket-1", "a/b", "http://127.0.0.1:9000", "eu-central-1")
+    assert parse("s3://bucket") == S3Address("bucket", "", None, None)
     assert parse("/mnt/shared") == Path("/mnt/shared")
 
 
