@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import forebay
-from forebay.cli import admin, dlq, errors, jobs, models, queue, results, serve, stream, submit
+from forebay.cli import admin, dlq, errors, jobs, models, queue, results, score, serve, stream, submit
 
 
 def _version(wanted: bool) -> None:
@@ -28,7 +28,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     callback=_forebay,
 )
-for command in (serve.up, serve.api, serve.worker, stream.stream, submit.submit, results.result, results.cancel):
+for command in (
+    serve.up,
+    serve.api,
+    serve.worker,
+    stream.stream,
+    score.score,
+    submit.submit,
+    results.result,
+    results.cancel,
+):
     app.command()(command)
 app.add_typer(jobs.jobs, name="jobs")
 app.add_typer(dlq.dlq, name="dlq")

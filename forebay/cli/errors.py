@@ -94,13 +94,14 @@ def _expected() -> tuple[type[Exception], ...]:
     from pipelines.kafka.faults import KafkaFault
     from pipelines.payloads.port import PayloadMissing, PayloadsAway
     from pipelines.ports import InvalidInput
+    from pipelines.scoring.faults import ScoreFault
     from pipelines.sqs.faults import SqsFault
     from pipelines.store.port import StoreAway
     from workers.errors import BadArtifact, RuntimeMissing
 
     return (
         BadSettings, BadModels, UnknownModel, UnknownVersion, BadArtifact, RuntimeMissing, StoreAway, CannotServe,
-        InvalidInput, KafkaFault, SqsFault, PayloadsAway, PayloadMissing, OSError,
+        InvalidInput, KafkaFault, SqsFault, PayloadsAway, PayloadMissing, ScoreFault, OSError,
     )  # fmt: skip
 
 

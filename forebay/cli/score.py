@@ -1,0 +1,158 @@
+"""`forebay score`."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from forebay.cli.errors import CommandError, Exit
+from forebay.cli.serve import Home, Models
+
+if TYPE_CHECKING:
+    from schemas.scoring import Manifest, PartDone, Plan
+
+LINE_EVERY_S = 10.0
+
+
+def score(
+    model: Annotated[str, typer.Option(help="The model to run.")],
+    input: Annotated[str, typer.Option(help="Parquet files: a folder, a file, or s3://bucket/prefix?endpoint=…")],
+    output: Annotated[str, typer.Option(help="A folder or s3://bucket/prefix?endpoint=…")],
+    run_id: Annotated[
+        str | None, typer.Option(help="Names the run; the same goes on with it.", show_default="made of the order")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Number or alias.")] = None,
+    where: Annotated[str | None, typer.Option(help="Rows to score, as SQL says it: \"dt = '2026-11-20'\".")] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(help="Columns of an input: pixels=p0,p1 or features='f{0..15}'; repeatable.")
+    ] = None,
+    passthrough: Annotated[
+        str | None, typer.Option(help="Columns that go to the output: id,ts.", show_default="model.yaml's")
+    ] = None,
+    max_rejects: Annotated[float, typer.Option(min=0, max=1, help="Share of rows that may be rejected.")] = 0.01,
+    skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Pass over files that cannot be read.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what another run published.")] = False,
+    part_rows: Annotated[int, typer.Option(min=1, help="Rows of the input to one file of the output.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    models: Models = None,
+    home: Home = None,
+) -> None:
+    """Score a Parquet data set. Killed and called again, it goes on; nothing is seen of it before it is whole."""
+    from forebay.settings import load
+
+    settings = load(models=models, home=home)
+    try:
+        from forebay.scoring import ScorePlan
+        from forebay.scoring import score as run
+    except ImportError as missing:
+        raise CommandError(f"Arrow is not installed ({missing.name}): pip install 'forebay[scoring]'") from missing
+    plan = ScorePlan(
+        model=model, input=input, output=output, run_id=run_id, version=version, where=where,
+        columns=dict(_pair(each) for each in columns or ()),
+        passthrough=None if passthrough is None else _names(passthrough), max_rejects=max_rejects,
+        skip_corrupt=skip_corrupt, overwrite=overwrite, part_rows=part_rows,
+    )  # fmt: skip
+    with _bar() as show:
+        progress = Progress(time.monotonic, _say, show)
+        manifest = run(settings, plan, progress, _say)
+    if as_json:
+        print(json.dumps(summary(manifest)))
+    else:
+        print(progress.line(manifest))
+
+
+def summary(manifest: "Manifest") -> dict[str, object]:
+    order = manifest.order
+    return {
+        "run_id": order.run_id, "model": order.model, "version": order.version, "input": order.input,
+        "output": order.output, "rows": manifest.rows, "rejected": manifest.rejected, "parts": len(manifest.parts),
+        "skipped": len(manifest.skipped), "seconds": manifest.seconds, "attempts": manifest.attempts,
+        "manifest": f"_forebay/{order.run_id}.json",
+    }  # fmt: skip
+
+
+class Progress:
+    """How far it got: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(
+        self, monotonic: Callable[[], float], say: Callable[[str], None], show: Callable[[int, int], None] | None
+    ) -> None:
+        self._monotonic = monotonic
+        self._say = say
+        self._show = show
+        self._begun = self._said_at = monotonic()
+        self._total = self._done = self._before = self._rejected = 0
+
+    def planned(self, plan: "Plan", rows_done: int, parts_done: int) -> None:
+        self._total, self._done, self._before = plan.rows, rows_done, rows_done
+        self._begun = self._said_at = self._monotonic()
+        if parts_done:
+            self._say(f"going on: {parts_done} of {len(plan.parts)} parts are done")
+        for skipped in plan.skipped:
+            self._say(f"passed over {skipped.path}: {skipped.why}")
+
+    def progress(self, rows: int, rejected: int) -> bool:
+        self._done += rows
+        self._rejected += rejected
+        now = self._monotonic()
+        if self._show is not None:
+            self._show(self._done, self._total)
+        elif now - self._said_at >= LINE_EVERY_S:
+            self._said_at = now
+            rate = (self._done - self._before) / (now - self._begun)
+            left = f", {max(0, self._total - self._done) / rate:,.0f} s to go" if rate else ""
+            self._say(f"{self._done:,} of {self._total:,} rows, {rate:,.0f}/s{left}")
+        return True
+
+    def part(self, done: "PartDone") -> None:
+        for skipped in done.skipped:
+            self._say(f"passed over {skipped.path}: {skipped.why}")
+
+    def line(self, manifest: "Manifest") -> str:
+        seconds = max(self._monotonic() - self._begun, 1e-9)
+        rate = f" ({(self._done - self._before) / seconds:,.0f}/s)" if self._done > self._before else ""
+        rejects = f"{manifest.rejected:,} rejected (_rejects/)" if manifest.rejected else "none rejected"
+        return (
+            f"{manifest.rows:,} rows scored{rate}, {rejects}, {len(manifest.parts)} files in {manifest.order.output}, "
+            f"run {manifest.order.run_id}"
+        )
+
+
+def _pair(given: str) -> tuple[str, tuple[str, ...]]:
+    name, equals, columns = given.partition("=")
+    if not equals or not name or not _names(columns):
+        raise CommandError(f"--columns {given}: expected input=column,column", Exit.USAGE)
+    return name, _names(columns)
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, given.split(","))))
+
+
+def _say(line: str) -> None:
+    print(f"forebay score: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None] | None]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("rows"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.speed:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("rows", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

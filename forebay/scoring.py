@@ -1,0 +1,110 @@
+"""The scoring lane, wired."""
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+import forebay
+from forebay.settings import Settings
+from forebay.stores import open_catalog
+from pipelines.catalog import ModelVersion
+from pipelines.s3 import address
+from pipelines.scoring.dataset import Files
+from pipelines.scoring.faults import BadInput, BadOrder
+from pipelines.scoring.files_local import LocalFiles
+from pipelines.scoring.run import Observer, Run
+from pipelines.scoring.storage.opening import open_storage
+from schemas.scoring import Manifest, Order
+from workers.loading import load, warm
+from workers.scored_model import ScoredModel
+from workers.scoring_engine import InProcess
+
+RUN_ID_CHARS = 128
+
+
+class ScorePlan(Struct, frozen=True):
+    """What `forebay score` was asked for."""
+
+    model: str
+    input: str
+    output: str
+    run_id: str | None = None
+    version: str | None = None
+    where: str | None = None
+    columns: Mapping[str, Sequence[str]] = {}
+    passthrough: tuple[str, ...] | None = None
+    max_rejects: float = 0.01
+    skip_corrupt: bool = False
+    overwrite: bool = False
+    part_rows: int = 1_000_000
+
+
+def score(settings: Settings, plan: ScorePlan, observer: Observer, tell: Callable[[str], None]) -> Manifest:
+    """Raises ScoreFault, and what start-up raises, one line each."""
+    version = open_catalog(settings).resolve(plan.model, plan.version)
+    files, storage = open_files(plan.input), open_storage(plan.output)
+    order = order_of(plan, version, files.name, storage.name)
+    loaded = load(version, settings.device)
+    warm(loaded, version)
+    model = ScoredModel(loaded)
+    run = Run(
+        order=order, spec=version.spec, each=not model.columnar, files=files, storage=storage, engine=InProcess(model),
+        holder=f"{socket.gethostname()}, process {os.getpid()}", forebay=forebay.version(), now=lambda: datetime.now(UTC),
+        tell=tell,
+    )  # fmt: skip
+    return run.run(observer, plan.overwrite)
+
+
+def order_of(plan: ScorePlan, version: ModelVersion, input: str, output: str) -> Order:
+    columns = {name: list(names) for name, names in plan.columns.items()}
+    passthrough = version.spec.passthrough if plan.passthrough is None else plan.passthrough
+    made = Order(
+        run_id="", model=version.name, version=version.version, digest=digest_of(version), input=input, output=output,
+        where=plan.where, columns=columns, passthrough=passthrough, skip_corrupt=plan.skip_corrupt,
+        part_rows=plan.part_rows, max_rejects=plan.max_rejects,
+    )  # fmt: skip
+    return msgspec.structs.replace(made, run_id=plan.run_id or _run_id(made))
+
+
+def open_files(uri: str) -> Files:
+    """Raises BadInput, BadOrder."""
+    if uri.startswith("s3://"):
+        try:
+            at = address.parse(uri)
+        except ValueError as fault:
+            raise BadOrder(f"input: {fault}") from None
+        try:
+            from pipelines.scoring.files_s3 import S3Files
+        except ImportError as missing:
+            raise BadOrder("input: S3's client is not installed: pip install 'forebay[s3]'") from missing
+        return S3Files(at)
+    if "://" in uri:
+        raise BadOrder(f"input: expected a folder, a file, or {address.EXPECTED}")
+    return LocalFiles(Path(os.path.abspath(uri)))
+
+
+def digest_of(version: ModelVersion) -> str:
+    """Of model.yaml's meaning, the hooks and every file of the version."""
+    digest = hashlib.sha256(version.spec.model_dump_json().encode())
+    own = [path for path in sorted(version.folder.rglob("*")) if path.is_file()]
+    for path in [*own, *([version.hooks] if version.hooks is not None else [])]:
+        digest.update(path.name.encode())
+        try:
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as fault:
+            raise BadInput(f"{path}: {fault.strerror}") from fault
+    return digest.hexdigest()
+
+
+def _run_id(order: Order) -> str:
+    """The same for the same order: called again, it goes on."""
+    told: Any = msgspec.json.encode(order, order="deterministic")
+    return "run-" + hashlib.sha256(told).hexdigest()[:16]
