@@ -205,6 +205,16 @@ class MemoryStore:
                 for row in due[:most]
             ]
 
+    def adopt(self) -> int:
+        with self._lock:
+            found = [
+                row for row in self.rows.values()
+                if self._broker and row.state is State.QUEUED and not row.sends and row.sent_at is not None
+            ]  # fmt: skip
+            for row in found:
+                row.sent_at = None
+            return len(found)
+
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
         now = self._now()
         with self._lock:
@@ -239,7 +249,7 @@ class MemoryStore:
         with self._lock:
             (self._paused.add if paused else self._paused.discard)(model)
             for row in self.rows.values():
-                if not paused and self._broker and row.given.model == model and row.state is State.QUEUED:
+                if not paused and row.given.model == model and row.state is State.QUEUED:
                     row.sent_at = None
 
     def paused(self) -> set[str]:

@@ -114,7 +114,12 @@ class Store(Protocol):
 
     # --- sweeping ----------------------------------------------------------------------------------------------
     def to_send(self, most: int, hold: float, resend_after: float) -> list[Message]:
-        """Rows whose message is missing, by the four rules of sweeping; each is held for `hold` seconds."""
+        """Rows whose message is missing, by the rules of sweeping; each is held for `hold` seconds."""
+        ...
+
+    def adopt(self) -> int:
+        """Rows that were queued while the store was the queue, or by a process that knows of no broker, count as not sent
+        from now on; how many they were. Nothing where the store is the queue."""
         ...
 
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:

@@ -61,8 +61,19 @@ WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN}")
 """
 
 
+# Whoever queues a row with a broker leaves `sent_at` empty, and whoever sends it counts that.
+_NEVER_SENT = "state = 'queued' AND sends = 0 AND sent_at IS NOT NULL"
+_ANY_NEVER_SENT = f"SELECT 1 FROM jobs WHERE {_NEVER_SENT} LIMIT 1"
+_ADOPT = f"""
+UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_NEVER_SENT} ORDER BY seq LIMIT :most {{skip_locked}})
+AND {_NEVER_SENT}
+"""
+_ADOPTED_AT_ONCE = 1000
+
+
 class Sending:
     db: Database
+    broker: bool
 
     def to_send(self, most: int, hold: float, resend_after: float) -> list[Message]:
         claimed = self.db.read(lambda connection: self.db.run(connection, _CLAIMED).one())
@@ -84,6 +95,18 @@ class Sending:
         # Mostly there is nothing, and then nobody's write has to wait.
         found = self.db.read(lambda connection: self.db.run(connection, _ANY, **values).first())
         return [] if found is None else self.db.write(work)
+
+    def adopt(self) -> int:
+        adopted = 0
+        while (
+            self.broker
+            and self.db.read(lambda connection: self.db.run(connection, _ANY_NEVER_SENT).first()) is not None
+        ):
+            found = self.db.write(lambda connection: self.db.run(connection, _ADOPT, most=_ADOPTED_AT_ONCE).rowcount)
+            adopted += found
+            if not found:
+                break
+        return adopted
 
     def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
         if not messages:

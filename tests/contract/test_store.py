@@ -523,6 +523,20 @@ class TestSending:
         brokered.pass_time(31)
         assert brokered.store.to_send(10, 30.0, 3600.0) == []
 
+    def test_rows_queued_without_a_broker_are_adopted(self, kind: str, brokered: Subject) -> None:
+        if kind == "memory":
+            pytest.skip("another process cannot open it")
+        (sent,) = brokered.submit()
+        brokered.store.stamp_sent([Message(sent, 0)], never_claimed=True)
+        without = open_store(brokered.store.db.engine.url.render_as_string(hide_password=False), broker=False)  # type: ignore[attr-defined]
+        without.submit([brokered.submission(id="lost")])
+        assert without.adopt() == 0
+        without.close()
+        assert brokered.store.to_send(10, 30.0, 3600.0) == []
+        assert brokered.store.adopt() == 1
+        assert [message.id for message in brokered.store.to_send(10, 30.0, 3600.0)] == ["lost"]
+        assert brokered.store.adopt() == 0
+
     def test_due_retries_are_sent(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
         brokered.store.stamp_sent([Message(id, 0)], never_claimed=True)

@@ -60,31 +60,36 @@ class Scene:
         self.api, self.worker = api.ready(), worker.ready()
 
     def pause(self, paused: bool) -> None:
-        store = open_store(self.there.store)
+        store = open_store(self.there.store)  # without its queue, as an operator's command may be
         store.pause(large.NAME, paused)
         store.close()
 
 
 @contextmanager
-def _on_s3(s3: str, store: str, **settings: str) -> Iterator[Scene]:
+def _on_s3(s3: str, store: str, queue: str = "store", **settings: str) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ACCESS.items():
             patch.setenv(name, value)
         address = fresh_bucket(s3)
-        with large.ground(store, PAYLOADS=address) as there:
+        with large.ground(store, PAYLOADS=address, QUEUE=queue) as there:
             kept = Kept(address, there)
             yield Scene(there, kept, **settings)
             kept.close()
 
 
-@pytest.fixture(scope="module", params=["sqlite-folder", "postgresql-s3"])
+@pytest.fixture(scope="module", params=["sqlite-folder", "postgresql-s3-sqs"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     if request.param == "sqlite-folder":
         address = str(tmp_path_factory.mktemp("payloads"))
         with large.ground(None, PAYLOADS=address) as there:
             yield Scene(there, Kept(address, there))
         return
-    with request.getfixturevalue("postgres").database() as url, _on_s3(request.getfixturevalue("s3"), url) as made:
+    server = request.getfixturevalue("elasticmq")
+    queue = server.address(server.fresh_queue())
+    with (
+        request.getfixturevalue("postgres").database() as url,
+        _on_s3(request.getfixturevalue("s3"), url, queue) as made,
+    ):
         yield made
 
 
