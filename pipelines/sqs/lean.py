@@ -152,7 +152,8 @@ def _refused(action: str, answer: urllib3.BaseHTTPResponse) -> ClientError:
         body = _answered(answer.data)
     except HTTPClientError:
         body = {}
-    told = answer.headers.get("x-amzn-query-error", "").partition(";")[0]
+    # In ElasticMQ's, the name of a shape.
+    told = answer.headers.get("x-amzn-query-error", "").partition(";")[0].rpartition("#")[2]
     code = told or str(body.get("__type", "")).rpartition("#")[2] or str(answer.status)
     text = body.get("message") or body.get("Message") or ""
     error = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": answer.status}}

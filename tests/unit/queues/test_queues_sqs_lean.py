@@ -128,6 +128,11 @@ def test_what_may_pass_is_tried_once_more(answers: Answers, sqs: LeanSqs) -> Non
             "AWS.SimpleQueueService.NonExistentQueue",
         ),
         ({}, b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no such queue"}', "QueueDoesNotExist"),
+        (
+            {"x-amzn-query-error": "com.amazonaws.sqs#QueueDoesNotExist;Sender"},
+            b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no such queue"}',
+            "QueueDoesNotExist",
+        ),
         ({}, b"<html>", "400"),
     ],
 )
