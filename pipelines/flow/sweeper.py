@@ -76,7 +76,7 @@ class Sweeper:
             return
         confirmed = outlet.send(messages)
         sent = [message for message, ok in zip(messages, confirmed, strict=True) if ok]
-        self._store.stamp_sent(sent, never_claimed=False)
+        self._store.stamp_sent(sent)
         if len(sent) < len(messages):
             self._store.unhold([message for message, ok in zip(messages, confirmed, strict=True) if not ok])
             self._observer.trouble(f"the broker confirmed {len(sent)} of {len(messages)} messages")

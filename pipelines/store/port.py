@@ -122,8 +122,9 @@ class Store(Protocol):
         from now on; how many they were. Nothing where the store is the queue."""
         ...
 
-    def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
-        """The broker confirmed these. The API stamps only a row never claimed (`never_claimed=True`)."""
+    def stamp_sent(self, messages: Sequence[Message]) -> None:
+        """The broker confirmed these. A row that was claimed since its message was chosen (its fence is another) is left as
+        it is: what it may wait for by now is its next message."""
         ...
 
     def unhold(self, messages: Sequence[Message]) -> None:

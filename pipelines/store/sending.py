@@ -29,7 +29,7 @@ _RULES = (
 _FOUND = " UNION ".join(f"SELECT seq FROM ({rule}) AS rule_{place}" for place, rule in enumerate(_RULES))
 _ANY = f"SELECT seq FROM ({_FOUND}) AS found LIMIT 1"
 _PICK = f"""
-SELECT seq, id, generation, inputs, model, traceparent FROM jobs WHERE seq IN ({_FOUND}) AND held_until <= {{now}}
+SELECT seq, id, generation, inputs, model, traceparent, fence FROM jobs WHERE seq IN ({_FOUND}) AND held_until <= {{now}}
 ORDER BY visible_at LIMIT :most {{skip_locked}}
 """
 
@@ -49,12 +49,15 @@ FROM (SELECT {_SENT} FROM jobs WHERE state = 'running'
       UNION ALL {_ENDED.format(state="succeeded")} UNION ALL {_ENDED.format(state="failed")}) AS claimed
 """
 
-_STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"))
+# The fence: a worker may have claimed the row, and put it back for a retry, before its message's confirmation came through. A
+# stamp would then take the retry for sent, and nobody would send it for resend_after.
+_STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"), ("fence", "int"))
 _STAMP = f"""
 UPDATE jobs SET sent_at = {{now}}, sends = sends + 1, held_until = 0 FROM {{named}}
-WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN} AND (:never_claimed = 0 OR jobs.fence = 0)")}
+WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND jobs.fence = v.fence AND {OPEN}")}
 """
 
+_UNHOLD_FIELDS: Fields = (("id", "text"), ("generation", "int"))
 _UNHOLD = f"""
 UPDATE jobs SET held_until = 0 FROM {{named}}
 WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN}")}
@@ -89,7 +92,8 @@ class Sending:
             if picked:
                 self.db.run(connection, _HOLD, _HOLD_FIELDS, rows=pack([(row.seq,) for row in picked]), hold=hold)
             return [
-                Message(row.id, row.generation, bytes(row.inputs) or None, row.model, row.traceparent) for row in picked
+                Message(row.id, row.generation, bytes(row.inputs) or None, row.model, row.traceparent, fence=row.fence)
+                for row in picked
             ]
 
         # Mostly there is nothing, and then nobody's write has to wait.
@@ -108,14 +112,14 @@ class Sending:
                 break
         return adopted
 
-    def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
+    def stamp_sent(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
-        rows = pack(sorted((message.id, message.generation) for message in messages))
+        rows = pack(sorted((message.id, message.generation, message.fence) for message in messages))
 
         def work(connection: Connection) -> None:
             self.db.never_mind(connection)
-            self.db.run(connection, _STAMP, _STAMP_FIELDS, rows=rows, never_claimed=int(never_claimed))
+            self.db.run(connection, _STAMP, _STAMP_FIELDS, rows=rows)
 
         self.db.write(work)
 
@@ -123,4 +127,4 @@ class Sending:
         if not messages:
             return
         rows = pack(sorted((message.id, message.generation) for message in messages))
-        self.db.write(lambda connection: self.db.run(connection, _UNHOLD, _STAMP_FIELDS, rows=rows))
+        self.db.write(lambda connection: self.db.run(connection, _UNHOLD, _UNHOLD_FIELDS, rows=rows))

@@ -83,7 +83,7 @@ def test_what_sqs_gave_up_is_a_dead_letter_and_can_be_replayed(sqs: SqsServer, t
     store = open_store(f"sqlite:///{tmp_path}/store.db", broker=True)
     given = submissions(3)
     store.submit(given)
-    store.stamp_sent(store.to_send(3, 30.0, 3600.0), never_claimed=True)  # and then nobody ever answered
+    store.stamp_sent(store.to_send(3, 30.0, 3600.0))  # and then nobody ever answered
     store.cancel(None, ["job-2"])
     assert all(given_up.outlet.send([*(Message(each.id, 0) for each in given), Message("nobody", 0)]))
     with serving(store, side, calm, Counting(), DeadQueue(given_up.url, 100)):

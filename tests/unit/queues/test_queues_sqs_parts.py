@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from pipelines.admission.direct import Direct
 from pipelines.ports import Message
 from pipelines.queues.sqs_calls import LONGEST_S, Calls, set_visibility
 from pipelines.queues.sqs_inbox import DEMAND_S, Arrival, Inbox, Limit, Receipt
+from pipelines.queues.sqs_messages import decode
 from pipelines.queues.sqs_outlet import SqsOutlet
 from pipelines.queues.sqs_receiving import Plan
 from pipelines.queues.sqs_settling import Settling
@@ -240,3 +242,14 @@ def test_what_is_wanted_of_a_policy(redrive: Redrive | None, told: str | None) -
     line = advice(Named("jobs"), redrive, deliveries=5)
     assert (line is None) == (told is None)
     assert (told or "") in (line or "")
+
+
+def test_a_job_is_named_by_where_its_message_was_sent_to_wherever_it_lies_now() -> None:
+    """SQS keeps a message's id when it moves it: a direct producer's job must not be made a second time."""
+    received = {"MessageId": "m-1", "Body": '{"model": "sum", "inputs": {}}', "Attributes": {}}
+    moved = {**received, "Attributes": {"DeadLetterQueueSourceArn": "arn:aws:sqs:eu-central-1:123456789012:jobs"}}
+    first, again = decode(received, "jobs"), decode(moved, "jobs-dlq", given_up=2)
+    assert isinstance(first, Direct)
+    assert isinstance(again, Direct)
+    assert again.origin == first.origin == "sqs:jobs:m-1"
+    assert (again.as_it_came.source, again.as_it_came.position) == ("jobs", "m-1")
