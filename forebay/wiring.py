@@ -11,7 +11,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from forebay import queues, version
-from forebay.brokers import Broker, Wanted
+from forebay.brokers import Broker, BrokerOutlet, Wanted
 from forebay.claim_check import kept_of, large_of
 from forebay.redis_parts import RedisParts, parts_of
 from forebay.settings import BadSettings, Settings
@@ -24,7 +24,6 @@ from pipelines.flow.observer import Unobserved
 from pipelines.flow.sweeper import HOLD_S, Sweeper, SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.payloads.janitor import Janitor
-from pipelines.ports import Outlet
 from pipelines.queues.store_queue import StoreQueue
 from pipelines.queues.strangers import Strangers
 from pipelines.store.sql import SqlStore
@@ -85,6 +84,7 @@ def api_of(settings: Settings) -> Api:
             catalog=catalog,
             notices=notices,
             outlet=outlet,
+            broker_fault=lambda: None if outlet is None else outlet.away,
             keys=settings.tenants,
             limits=Limits(body=settings.max_body, queued=settings.max_queued, rate=settings.rate),
             release=version(),
@@ -157,7 +157,7 @@ def _redis(settings: Settings, stack: ExitStack) -> RedisParts | None:
     return redis
 
 
-def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> Outlet | None:
+def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> BrokerOutlet | None:
     outlet = queues.api_outlet(settings, catalog, log.warning)
     if outlet is not None:
         stack.callback(outlet.close)
