@@ -30,6 +30,7 @@ from pipelines.store.sql import SqlStore
 from schemas.jobs import DEFAULT_TENANT
 from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
+from workers.strays import StraysSeen
 from workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def worker_of(settings: Settings) -> Serving:
         observer = PrometheusObserver(registry, log.warning, time.time)
         credits = settings.credits or max(LEAST_CREDITS, BATCHES_OF_CREDIT * fleet.largest_batch)
         deliveries = max(spec.limits.max_deliveries for spec in catalog.specs() if spec.pool == settings.pool)
-        broker = _broker(settings, catalog, Wanted(credits, deliveries, _strangers(settings, catalog, store)), stack)
+        broker = _broker(
+            settings, catalog, Wanted(credits, deliveries, _strangers(settings, catalog, store, registry)), stack
+        )
         queue, outlet = (None, None) if broker is None else (broker.queue, broker.outlet)
         most_bytes = settings.credit_bytes // 4
         receiving = queue or StoreQueue(store, fleet.models, settings.lease, most=credits, most_bytes=most_bytes)
@@ -171,10 +174,11 @@ def _broker(settings: Settings, catalog: Catalog, wanted: Wanted, stack: ExitSta
     return broker
 
 
-def _strangers(settings: Settings, catalog: Catalog, store: SqlStore) -> Strangers:
+def _strangers(settings: Settings, catalog: Catalog, store: SqlStore, registry: CollectorRegistry) -> Strangers:
     """What other services put on the queue."""
     tenant = DEFAULT_TENANT if settings.queue_at is None else settings.queue_at.tenant
-    return Strangers(store.keep_strays, Adopter(store, Admission(catalog), tenant).adopt)
+    keep = StraysSeen(store.keep_strays, registry, lambda line: log.warning("%s", line), time.monotonic)
+    return Strangers(keep, Adopter(store, Admission(catalog), tenant).adopt)
 
 
 def _sweeping(settings: Settings) -> SweepPlan:
