@@ -292,6 +292,9 @@ class MemoryStore:
             for stray in strays:
                 self._strays.setdefault((stray.source, stray.position), replace(stray, seen_at=self._now()))
 
+    def count_strays(self, most: int) -> int:
+        return min(most, len(self._strays))
+
     def strays(self, limit: int) -> list[Stray]:
         with self._lock:
             kept = sorted(self._strays.values(), key=lambda stray: (stray.seen_at, stray.source, stray.position))

@@ -747,6 +747,7 @@ class TestStrays:
         assert [replace(stray, seen_at=0.0) for stray in kept] == [other, one]
         assert kept[0].seen_at - kept[1].seen_at == pytest.approx(1.0, abs=0.5)
         assert len(subject.store.strays(1)) == 1
+        assert [subject.store.count_strays(most) for most in (1, 10)] == [1, 2]
 
     def test_they_go_with_the_retention(self, subject: Subject) -> None:
         subject.store.keep_strays([Stray("jobs", "0@1", b"x", "no envelope")])
