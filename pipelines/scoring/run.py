@@ -31,6 +31,10 @@ class Attempts(Struct):
     began: str
     count: int = 0
     seconds: float = 0.0
+    open: bool = False
+    """Whether one goes on, or was killed."""
+    killed: int = 0
+    """Since a part was done."""
 
 
 class Work(Struct, frozen=True):
@@ -42,6 +46,8 @@ class Work(Struct, frozen=True):
     parts: Parts
     even_empty: int
     """Part that gets a file though it has no rows: an output without any would have no columns."""
+    killed: int = 0
+    """Attempts before this one that were killed, and no part done in between: it may be a row's doing."""
 
 
 class Engine(Protocol):
@@ -97,13 +103,16 @@ class Run(Struct, frozen=True):
         records, parts = self.storage.run(self.order.run_id)
         began = self.now()
         attempts = _attempts(records, began)
+        records.put(ATTEMPTS, encode(attempts))
         plan, assembly, data = self._planned(held, records)
         tags = Tags(self.files, plan.files)
         try:
-            done = self._scored(held, records, Work(plan, assembly, data, parts, _even_empty(plan)), observer)
+            work = Work(plan, assembly, data, parts, _even_empty(plan), attempts.killed)
+            done = self._scored(held, records, work, attempts, observer)
             files = tags.wait()
         finally:
             attempts.seconds += (self.now() - began).total_seconds()
+            attempts.open = False
             records.put(ATTEMPTS, encode(attempts))
             tags.close()
         self._check(done, plan)
@@ -162,7 +171,9 @@ class Run(Struct, frozen=True):
         self.failpoint("planned")
         return plan, assembly, data
 
-    def _scored(self, held: Held, records: Records, work: Work, observer: Observer) -> list[PartDone]:
+    def _scored(
+        self, held: Held, records: Records, work: Work, attempts: Attempts, observer: Observer
+    ) -> list[PartDone]:
         done = {
             part.number: found for part in work.plan.parts if (found := _recorded(records, work.parts, part.number))
         }
@@ -174,6 +185,9 @@ class Run(Struct, frozen=True):
             held.check()
             records.put(_name(each.number), encode(each))
             self.failpoint("part-recorded")
+            if attempts.killed:
+                attempts.killed = 0
+                records.put(ATTEMPTS, encode(attempts))
             done[each.number] = each
             observer.part(each)
         return [done[number] for number in sorted(done)]
@@ -239,6 +253,8 @@ def _attempts(records: Records, began: datetime) -> Attempts:
     known = records.get(ATTEMPTS)
     attempts = Attempts(_iso(began)) if known is None else msgspec.json.decode(known, type=Attempts)
     attempts.count += 1
+    attempts.killed += attempts.open
+    attempts.open = True
     return attempts
 
 
