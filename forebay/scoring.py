@@ -18,6 +18,7 @@ from pipelines.scoring.faults import BadInput
 from pipelines.scoring.opening import open_files
 from pipelines.scoring.run import Engine, Observer, Run, Work
 from pipelines.scoring.storage.opening import open_storage
+from pipelines.scoring.storage.port import Failpoint, nothing
 from schemas.scoring import Manifest, Order
 from workers.hooks import load_hooks
 from workers.loading import is_columnar, load, warm
@@ -48,16 +49,18 @@ class ScorePlan(Struct, frozen=True):
     """Processes, each with a replica of the model."""
 
 
-def score(settings: Settings, plan: ScorePlan, observer: Observer, tell: Callable[[str], None]) -> Manifest:
+def score(
+    settings: Settings, plan: ScorePlan, observer: Observer, tell: Callable[[str], None], failpoint: Failpoint = nothing
+) -> Manifest:
     """Raises ScoreFault, and what start-up raises, one line each."""
     version = open_catalog(settings).resolve(plan.model, plan.version)
-    files, storage = open_files(plan.input), open_storage(plan.output)
+    files, storage = open_files(plan.input), open_storage(plan.output, failpoint)
     order = order_of(plan, version, files.name, storage.name)
     run = Run(
         order=order, spec=version.spec, each=not is_columnar(version.spec, load_hooks(version.hooks)), files=files,
         storage=storage, engine=_engine(settings, plan, version),
         holder=f"{socket.gethostname()}, process {os.getpid()}", forebay=forebay.version(), now=lambda: datetime.now(UTC),
-        tell=tell,
+        tell=tell, failpoint=failpoint,
     )  # fmt: skip
     return run.run(observer, plan.overwrite)
 

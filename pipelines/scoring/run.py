@@ -7,10 +7,11 @@ from typing import Protocol
 import msgspec
 import pyarrow as pa
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipelines.scoring.assembling import Assembly, assemble
 from pipelines.scoring.dataset import DataSet, Files, Listed, changed_files, parquet_files, read_footers
-from pipelines.scoring.faults import BadOrder, InputChanged, OtherRun, TooManyRejects
+from pipelines.scoring.faults import BadOrder, InputChanged, OtherRun, RunBusy, TooManyRejects
 from pipelines.scoring.part import Tell
 from pipelines.scoring.planning import Pruning, input_files, parts_of
 from pipelines.scoring.storage.port import Held, Parts, Records, Storage
@@ -20,6 +21,7 @@ from schemas.scoring import Column, InputFile, Manifest, Order, PartDone, PartPl
 
 PLAN = "plan.json"
 ATTEMPTS = "attempts.json"
+TAGS = "tags.json"
 _SHOWN = 5
 _NOTHING = PartPlan(0, "", (), 0)
 """Of an output without rows: one file all the same, for its columns."""
@@ -87,17 +89,20 @@ class Run(Struct, frozen=True):
     def run(self, observer: Observer, overwrite: bool = False) -> Manifest:
         """Raises ScoreFault, Stopped; then nothing is published, and the same call goes on from there."""
         published = self._published(overwrite)
-        if published is not None:
-            return published
-        held = self.storage.lock(self.order.run_id, self.holder, self.tell)
+        try:
+            held = self.storage.lock(self.order.run_id, self.holder, self.tell)
+        except RunBusy:
+            if published is None:
+                raise
+            return published  # whoever is at it there, this run is over
         try:
             return self._held(held, observer, overwrite)
         finally:
             held.release()
 
     def _held(self, held: Held, observer: Observer, overwrite: bool) -> Manifest:
-        published = self._published(overwrite)  # by the one who held it before us
-        if published is not None:
+        published = self._published(overwrite)
+        if published is not None:  # by the one who held it before us, who may have been killed right after
             self.storage.forget(self.order.run_id)
             return published
         records, parts = self.storage.run(self.order.run_id)
@@ -105,7 +110,7 @@ class Run(Struct, frozen=True):
         attempts = _attempts(records, began)
         records.put(ATTEMPTS, encode(attempts))
         plan, assembly, data = self._planned(held, records)
-        tags = Tags(self.files, plan.files)
+        tags = Tags(self.files, plan.files, lambda files: records.put(TAGS, encode([file.tag for file in files])))
         try:
             work = Work(plan, assembly, data, parts, _even_empty(plan), attempts.killed)
             done = self._scored(held, records, work, attempts, observer)
@@ -154,6 +159,11 @@ class Run(Struct, frozen=True):
                 f"{self.storage.name}: run {self.order.run_id} was begun with another {_difference(plan.order, self.order)}; "
                 "go on with the same, or give another --run-id"
             )
+        known = records.get(TAGS)
+        if known is not None:
+            tags = msgspec.json.decode(known, type=list[str])
+            tagged = tuple(replace(file, tag=tag) for file, tag in zip(plan.files, tags, strict=True))
+            plan = replace(plan, files=tagged)
         self._check_inputs(plan.files, listed)
         names = {file.path for file in plan.files}
         data, _ = read_footers(self.files, [each for each in listed if each.path in names], skip_corrupt=False)
@@ -181,7 +191,7 @@ class Run(Struct, frozen=True):
         guard = _Guard(self.order.max_rejects, work.plan.rows, sum(_rejected(each) for each in done.values()))
         left = [part.number for part in work.plan.parts if part.number not in done]
         for each in self.engine.score(work, left, lambda rows, bad: guard.passes(bad) and observer.progress(rows, bad)):
-            self.failpoint("part-written")
+            self.failpoint("part-scored")
             held.check()
             records.put(_name(each.number), encode(each))
             self.failpoint("part-recorded")
