@@ -95,7 +95,7 @@ class _Conditions:
         raise _refused(node, f"cannot be taken, {_ALLOWED}")
 
     def _comparison(self, node: exp.Expression, sign: str) -> Any:
-        left, right = node.this, node.expression
+        left, right = node.this.unnest(), node.expression.unnest()
         if _is_name(left) and _is_name(right):
             return _fit(node, self._column(left, node), sign, self._column(right, node))
         if _is_name(right):
@@ -126,11 +126,12 @@ class _Conditions:
         return pc.match_like(column.expression, pattern.this)
 
     def _column(self, node: exp.Expression, part: exp.Expression) -> Operand:
-        if not _is_name(node):
+        if not _is_name(node.unnest()):
             raise _refused(part, f"has no column on its left, {_ALLOWED}")
         return operand(*self._expression(node))
 
     def _expression(self, node: exp.Expression) -> tuple[Any, pa.DataType]:
+        node = node.unnest()
         if not _is_name(node):
             raise _refused(node, f"cannot be taken, {_ALLOWED}")
         name = _name(node)
@@ -182,6 +183,7 @@ def _name(node: exp.Expression) -> str:
 
 
 def _value(node: exp.Expression) -> Value:
+    node = node.unnest()
     if type(node) is exp.Literal:
         return str(node.this) if node.is_string else _number(node)
     if type(node) is exp.Neg and type(node.this) is exp.Literal and not node.this.is_string:
