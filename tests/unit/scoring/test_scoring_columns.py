@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.inputs import InputCodec
 from pipelines.scoring.columns import ColumnReader
 from pipelines.scoring.faults import BadInput, BadOrder
 from pipelines.scoring.rows import Each, Rows, Stacked
@@ -142,6 +143,14 @@ def test_integers_keep_every_digit() -> None:
     assert stacked(rows)["x"].tolist() == [2**63 - 1]
 
 
+def test_integers_are_rounded_as_json_is() -> None:
+    """Twice, by way of a double: straight to a float32 this one would go up."""
+    number = 2**60 + 2**36 + 1
+    (online,) = InputCodec(of("float32")).decode_many([b'{"x": %d}' % number])
+    assert isinstance(online, dict)
+    assert stacked(read(of("float32"), {"x": [number]}))["x"].tolist() == [online["x"].item()] == [2.0**60]
+
+
 def test_decimals_are_rounded_as_json_is() -> None:
     text = "0.09399999999999999578"
     rows = read(of("float64"), {"x": pa.array([text]).cast(pa.decimal128(38, 20))})
@@ -186,6 +195,7 @@ def test_every_row_bad() -> None:
     rows = read(of("int8"), {"x": pa.nulls(2500)})
     assert isinstance(rows.given, Stacked)
     assert (rows.given.count, len(rows.bad)) == (0, 2500)
+    assert all(refusal.__traceback__ is None for refusal in rows.bad.values())  # it would keep the row in memory
     assert stacked(rows)["x"].shape == (0,)
 
 
