@@ -37,8 +37,8 @@ def elements(kind: pa.DataType) -> st.SearchStrategy[Any]:
     if kind in FLOATS:
         return st.floats(width=kind.bit_width, allow_nan=False, allow_infinity=False)
     if kind in DECIMALS:
-        most = Decimal(10**kind.precision - 1).scaleb(-kind.scale, Context(prec=99))
-        return st.decimals(-most, most, places=kind.scale)
+        most = 10**kind.precision - 1
+        return st.integers(-most, most).map(lambda digits: Decimal(digits).scaleb(-kind.scale, Context(prec=99)))
     if kind in TEXTS:
         return st.text(max_size=3)
     return st.booleans() if kind == pa.bool_() else st.none()
