@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,123 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.s3.address import S3Address
-from pipelines.s3.connecting import Bounds, connect
 from pipelines.scoring.faults import BadOrder, LockLost, OtherRun, RunBusy, StorageFault
-from pipelines.scoring.storage.local.storage import FolderStorage
 from pipelines.scoring.storage.opening import open_storage
-from pipelines.scoring.storage.port import Failpoint, Storage, nothing
-from pipelines.scoring.storage.s3.lock import Times
-from pipelines.scoring.storage.s3.objects import Objects
-from pipelines.scoring.storage.s3.storage import BucketStorage
+from pipelines.scoring.storage.port import Storage
 from schemas.scoring import Published
 from tests.contract.scoring_attempts import attempt, contents, make, manifest, write
-from tests.services.moto_server import ACCESS
+from tests.contract.scoring_outputs import Killed, Subject, killed_at
 
 ROOT = Path(__file__).parents[2]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def monotonic(self) -> float:
-        return self.at
-
-    def wait(self, seconds: float) -> None:
-        self.at += seconds
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL where all that stays is on a server: nothing catches it."""
-
-
-def killed_at(step: str) -> Failpoint:
-    def failpoint(at: str) -> None:
-        if at == step:
-            raise Killed
-
-    return failpoint
-
-
-class Subject:
-    """One output, and those who are at it."""
-
-    def __init__(self, kind: str, out: Path, objects: Objects | None = None) -> None:
-        self.kind = kind
-        self.out = out
-        self._given = objects
-
-    def open(self, failpoint: Failpoint = nothing, **given: Any) -> Storage:
-        """Another process would do the same."""
-        if self.kind == "folder":
-            return FolderStorage(self.out, failpoint)
-        return BucketStorage(self.objects, self.objects, failpoint, Times(beat=3600.0), **given)
-
-    @property
-    def objects(self) -> Objects:
-        assert self._given is not None
-        return self._given
-
-    def listed(self) -> dict[str, bytes]:
-        """What readers see who list it, with the manifests."""
-        if self.kind == "folder":
-            files = (path for path in self.out.rglob("*") if path.is_file())
-            return {path.relative_to(self.out).as_posix(): path.read_bytes() for path in files}
-        objects = self.objects
-        hidden = [f"_forebay/{each}/" for each in objects.folders("_forebay/")]
-        paths = [path for path in objects.listed() if path != "_forebay/lock.json"]
-        return {path: objects.get(path).data for path in paths if not any(path.startswith(each) for each in hidden)}
-
-    def data(self) -> dict[str, bytes]:
-        return {path: data for path, data in self.listed().items() if not path.startswith("_")}
-
-    def left(self) -> list[str]:
-        """Beside the output."""
-        if self.kind == "folder":
-            return [path.name for path in self.out.parent.iterdir() if path not in (self.out, self._lock)]
-        objects = self.objects
-        uploads = objects.client.list_multipart_uploads(Bucket=objects.at.bucket).get("Uploads", [])
-        return [*objects.folders("_forebay/"), *(each["Key"] for each in uploads)]
-
-    def put_stranger(self, path: str) -> None:
-        if self.kind == "folder":
-            (self.out / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.out / path).write_bytes(b"stranger")
-        else:
-            self.objects.put(path, b"stranger")
-
-    @property
-    def _lock(self) -> Path:
-        return self.out.parent / f".{self.out.name}.forebay-lock"
-
-
-@pytest.fixture(scope="module")
-def client(s3: str) -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ACCESS.items():
-            patch.setenv(name, value)
-        client = connect(S3Address("any", endpoint=s3, region="us-east-1"), Bounds(attempts=2))
-        yield client
-        client.close()
-
-
-@pytest.fixture
-def of_kind(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Subject]:
-    def make(kind: str) -> Subject:
-        out = tmp_path / "data" / "scored"
-        if kind == "folder":
-            return Subject(kind, out)
-        client, name = request.getfixturevalue("client"), f"forebay-{uuid.uuid4().hex[:16]}"
-        client.create_bucket(Bucket=name)
-        return Subject(kind, out, Objects(client, S3Address(name, "outputs/scored")))
-
-    return make
-
-
-@pytest.fixture(params=["folder", "s3"])
-def subject(request: pytest.FixtureRequest, of_kind: Callable[[str], Subject]) -> Subject:
-    return of_kind(request.param)
 
 
 def tell_nobody(line: str) -> None:
@@ -410,8 +300,8 @@ def _killed(subject: Subject, step: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "step"), _steps(BEFORE))
-def test_killed_before_it_is_decided(of_kind: Callable[[str], Subject], kind: str, step: str) -> None:
-    subject = of_kind(kind)
+def test_killed_before_it_is_decided(output_of: Callable[[str], Subject], kind: str, step: str) -> None:
+    subject = output_of(kind)
     attempt(subject.open(), "r1")
     _killed(subject, step)
     current = subject.open().current()
@@ -426,8 +316,8 @@ def test_killed_before_it_is_decided(of_kind: Callable[[str], Subject], kind: st
 
 @pytest.mark.parametrize(("kind", "step"), _steps(AFTER))
 @pytest.mark.parametrize("then", ["r2", "r3", "forget"])
-def test_killed_after_it_is_decided(of_kind: Callable[[str], Subject], kind: str, step: str, then: str) -> None:
-    subject = of_kind(kind)
+def test_killed_after_it_is_decided(output_of: Callable[[str], Subject], kind: str, step: str, then: str) -> None:
+    subject = output_of(kind)
     if then == "r2":
         attempt(subject.open(), "r1")
     _killed(subject, step)
@@ -444,9 +334,9 @@ def test_killed_after_it_is_decided(of_kind: Callable[[str], Subject], kind: str
 
 @pytest.mark.parametrize(("kind", "step"), _steps(VISIBLE))
 def test_another_run_leaves_nothing_of_one_that_was_killed(
-    of_kind: Callable[[str], Subject], kind: str, step: str
+    output_of: Callable[[str], Subject], kind: str, step: str
 ) -> None:
-    subject = of_kind(kind)
+    subject = output_of(kind)
     _killed(subject, step)
     assert subject.open().current() is None
     attempt(subject.open(), "r3")
@@ -456,8 +346,8 @@ def test_another_run_leaves_nothing_of_one_that_was_killed(
     assert subject.left() == []
 
 
-def test_the_first_output_killed_half_way_is_no_stranger(of_kind: Callable[[str], Subject]) -> None:
-    subject = of_kind("s3")
+def test_the_first_output_killed_half_way_is_no_stranger(output_of: Callable[[str], Subject]) -> None:
+    subject = output_of("s3")
     _killed(subject, "publish-completed")
     attempt(subject.open(), "r2")
     published(subject, "r2")
