@@ -11,8 +11,8 @@ from schemas.jobs import Timings
 from schemas.scoring import Manifest
 from schemas.states import State
 
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""It becomes part of file names."""
+RUN_ID = re.compile(r"(?!(?:current|lock)$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""It becomes part of file names; two are taken."""
 MAX_DELIVERIES = 5
 """Claims in a row that ended without an answer, and without any part done: then the run is failed as crashed."""
 STATES = (State.QUEUED, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED)

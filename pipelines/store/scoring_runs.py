@@ -93,7 +93,7 @@ WHERE seq IN (
     ORDER BY visible_at LIMIT 100 {skip_locked})
 RETURNING run_id, model, version, state
 """
-LOST_LIMITS = {"most": MAX_DELIVERIES, "crashed": _CRASHED}
+LOST_LIMITS: dict[str, Any] = {"most": MAX_DELIVERIES, "crashed": _CRASHED}
 """Values of `END_LOST`."""
 
 PURGE = "DELETE FROM scoring_runs WHERE finished_at IS NOT NULL AND finished_at <= {now} - :retention"
@@ -155,7 +155,7 @@ class ScoringRuns:
 
     def list_runs(self, tenant: str, state: State | None, limit: int, cursor: str | None = None) -> Page:
         before = None if cursor is None else decode_cursor(cursor, int)[0]
-        values = {"tenant": tenant, "state": None if state is None else str(state), "before": before}
+        values: dict[str, Any] = {"tenant": tenant, "state": None if state is None else str(state), "before": before}
         found = self._db.read(lambda connection: self._db.run(connection, _LIST, limit=limit + 1, **values).all())
         more = encode_cursor(found[limit - 1].seq) if len(found) > limit else None
         return Page(items=[_view(row) for row in found[:limit]], cursor=more)

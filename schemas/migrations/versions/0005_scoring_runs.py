@@ -1,5 +1,7 @@
 """Scoring runs, as a service. Code of level 4 runs on without them."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -21,7 +23,7 @@ def upgrade() -> None:
     op.execute(sa.text("UPDATE store_level SET level = 5 WHERE one = 1"))
 
 
-def _identity() -> list[sa.Column]:
+def _identity() -> list[sa.Column[Any]]:
     return [
         sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
         sa.Column("run_id", sa.String(128), nullable=False),
@@ -33,7 +35,7 @@ def _identity() -> list[sa.Column]:
     ]
 
 
-def _working() -> list[sa.Column]:
+def _working() -> list[sa.Column[Any]]:
     return [
         sa.Column("visible_at", sa.Double, nullable=False),
         sa.Column("fence", sa.Integer, nullable=False, server_default="0"),
@@ -45,7 +47,7 @@ def _working() -> list[sa.Column]:
     ]
 
 
-def _progress() -> list[sa.Column]:
+def _progress() -> list[sa.Column[Any]]:
     return [
         sa.Column("rows_done", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("rows_total", sa.BigInteger),
@@ -55,7 +57,7 @@ def _progress() -> list[sa.Column]:
     ]
 
 
-def _ends() -> list[sa.Column]:
+def _ends() -> list[sa.Column[Any]]:
     return [
         sa.Column("reason", sa.String(32)),
         sa.Column("error", sa.Text),
