@@ -87,6 +87,10 @@ class Engine:
         self.uploading.stop()
         self.workers.shutdown(wait=False, cancel_futures=True)
 
+    def polls(self) -> int:
+        """Long polls held."""
+        return self.waiting.count + (0 if self.scoring is None else self.scoring.waiting.count)
+
     def drain(self) -> None:
         """Answer every long poll now. From any thread."""
         self.waiting.drain()
@@ -98,7 +102,7 @@ def build(deps: Deps) -> Front:
     """The ASGI application. It closes nothing that it was given."""
     metrics = Metrics(deps.registry)
     engine = _engine(deps, metrics)
-    metrics.watch(lambda: engine.scribe.waiting, lambda: engine.waiting.count)
+    metrics.watch(lambda: engine.scribe.waiting, engine.polls)
     deps.registry.register(StoreDepth(deps.store, deps.clock, time.monotonic))
     submitting, polling = _handlers(deps, engine, metrics)
     hot = {

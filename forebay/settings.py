@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -21,6 +22,7 @@ from forebay import durations, payloads_address, queue_address
 from forebay.queue_address import QueueAddress
 from pipelines.rate import Rate
 from pipelines.redis.address import RedisAddress
+from pipelines.scoring.locations import Locations
 from schemas.envelope import INLINE_BYTES, MOST_INLINE_BYTES
 from schemas.jobs import DEFAULT_TENANT, check_tenant
 
@@ -32,7 +34,7 @@ _UNDERSCORED = {"log.level": "log_level"}
 _SECRET = re.compile(r"password|secret|token|credential|key\.pem|jaas")
 DURATIONS = frozenset({"retention", "lease", "grace"})
 """Settings in seconds, for whoever shows them to people."""
-_UNTOLD = frozenset({"store", "queue", "redis", "keys", "kafka", "payloads"})
+_UNTOLD = frozenset({"store", "queue", "redis", "keys", "kafka", "payloads", "scoring_roots"})
 """Settings whose values may hold a secret, and so stand in no message."""
 _NESTED = PREFIX + "KEYS__"
 """Before a tenant: the only table whose rows are variables so; those of [kafka] have a prefix of their own."""
@@ -71,6 +73,13 @@ def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("expected a whole number")
     return value
+
+
+def _listed(value: Any) -> Any:
+    """A list in forebay.toml; in a variable its entries between commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 Whole = Annotated[int, BeforeValidator(_no_bool)]
@@ -147,6 +156,11 @@ class Settings(BaseSettings):
         le=MOST_INLINE_BYTES,
         description="bytes of an input or a result that its row holds where there are payloads",
     )
+    scoring_roots: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (),
+        description="where scoring runs of the service may read and write, separated by commas: folders and "
+        "s3://bucket/prefix?endpoint=…&region=…, {tenant} in one stands for who asks; empty: nowhere, the service is off",
+    )
     max_upload: Whole = Field(256 << 20, ge=1 << 10, le=5 << 30, description="bytes of one upload (POST /uploads)")
 
     @classmethod
@@ -179,6 +193,12 @@ class Settings(BaseSettings):
         if payloads is not None:
             payloads_address.parse(payloads)
         return payloads
+
+    @field_validator("scoring_roots")
+    @classmethod
+    def _roots_are_somewhere(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        Locations(roots)
+        return roots
 
     @field_validator("redis")
     @classmethod

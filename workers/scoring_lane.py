@@ -120,8 +120,11 @@ class ScoringWorker:
             with lane.observer.running(claim) as did:
 
                 def beat() -> None:
-                    tether.beat()
-                    did(tether.rows)
+                    try:
+                        tether.beat()
+                        did(tether.rows)
+                    except Exception as fault:  # noqa: BLE001  # raised again by run()
+                        self._broken(fault)
 
                 with lane.beating(beat):
                     self._record(claim, tether, self._judged(claim, tether))
@@ -194,8 +197,11 @@ class ScoringWorker:
                 self._lane.observer.trouble(self.away)
                 self._stopping.wait(AWAY_S)
             except BaseException as fault:  # noqa: BLE001  # raised again by run()
-                self._fault = fault
-                self.stop()
+                self._broken(fault)
+
+    def _broken(self, fault: BaseException) -> None:
+        self._fault = fault
+        self.stop()
 
 
 def _failed(fault: ScoreFault) -> Failed:
