@@ -126,7 +126,7 @@ class ScoringWorker:
                     except Exception as fault:  # noqa: BLE001  # raised again by run()
                         self._broken(fault)
 
-                with lane.beating(beat):
+                with lane.beating(beat) as tether.on_part:
                     self._record(claim, tether, self._judged(claim, tether))
                 did(tether.rows)
         finally:

@@ -13,8 +13,8 @@ from schemas.scoring_runs import Progress, ScoringClaim
 BEAT_S = 2.0
 """How often a run is looked at, unless its lease is short: a cancellation is heard of by then, progress seen by then."""
 
-Beating = Callable[[Callable[[], None]], AbstractContextManager[None]]
-"""Calls a function every so often while its context lasts."""
+Beating = Callable[[Callable[[], None]], AbstractContextManager[Callable[[], None]]]
+"""Calls a function every so often while its context lasts, and soon when what the context gives is called."""
 
 
 class Stop(Enum):
@@ -40,6 +40,8 @@ class Tether:
         self._lock = threading.Lock()
         self.progress: Progress | None = None
         """As of the last report; None before the first."""
+        self.on_part: Callable[[], None] = lambda: None
+        """A part got done: the store should know soon, for that is what a run that crashes is judged by."""
 
     @property
     def stopped(self) -> Stop | None:
@@ -51,9 +53,11 @@ class Tether:
         return 0 if self.progress is None or self._first is None else max(0, self.progress.rows - self._first.rows)
 
     def report(self, progress: Progress) -> bool:
+        before, self.progress = self.progress, progress
         if self._first is None:
             self._first = progress
-        self.progress = progress
+        if progress.parts > (0 if before is None else before.parts):
+            self.on_part()
         return self._stop is None
 
     def beat(self) -> None:
@@ -88,19 +92,23 @@ def in_a_thread(interval: float) -> Beating:
     """Every `interval` seconds, in a thread that ends with the context."""
 
     @contextmanager
-    def beating(beat: Callable[[], None]) -> Iterator[None]:
-        over = threading.Event()
+    def beating(beat: Callable[[], None]) -> Iterator[Callable[[], None]]:
+        soon, over = threading.Event(), threading.Event()
 
         def work() -> None:
-            while not over.wait(interval):
-                beat()
+            while not over.is_set():
+                soon.wait(interval)
+                soon.clear()
+                if not over.is_set():
+                    beat()
 
         thread = threading.Thread(target=work, name="forebay-scoring-heartbeat", daemon=True)
         thread.start()
         try:
-            yield
+            yield soon.set
         finally:
             over.set()
+            soon.set()
             thread.join()
 
     return beating

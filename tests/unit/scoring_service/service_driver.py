@@ -115,9 +115,9 @@ class Stage:
         return self.score(claim, report)
 
     @contextmanager
-    def _beating(self, beat: Callable[[], None]) -> Iterator[None]:
+    def _beating(self, beat: Callable[[], None]) -> Iterator[Callable[[], None]]:
         self.beat = beat
-        yield
+        yield lambda: self.told.append("part")
 
 
 def obey(report: Report, progress: Progress | None = None) -> None:

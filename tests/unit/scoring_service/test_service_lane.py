@@ -46,6 +46,19 @@ def test_progress_is_seen_while_it_runs(stage: Stage) -> None:
     assert seen == [Progress(rows=5, rows_total=10)]
 
 
+def test_a_part_that_is_done_is_told_soon(stage: Stage) -> None:
+    stage.submit()
+
+    def score(claim: ScoringClaim, report: Report) -> RunSummary:
+        for parts in (0, 0, 1, 1, 3):
+            report(Progress(parts=parts))
+        return SUMMARY
+
+    stage.score = score
+    stage.worker.step()
+    assert stage.told == ["part", "part"]
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -306,6 +319,9 @@ def test_the_heart_beats_while_the_context_lasts() -> None:
     beats = threading.Semaphore(0)
     with in_a_thread(0.001)(beats.release):
         assert beats.acquire(timeout=10)
+        assert beats.acquire(timeout=10)
+    with in_a_thread(1000.0)(beats.release) as soon:
+        soon()
         assert beats.acquire(timeout=10)
     assert not any(thread.name == "forebay-scoring-heartbeat" for thread in threading.enumerate())
     assert [interval_of(lease) for lease in (3.0, 30.0)] == [1.0, 2.0]
