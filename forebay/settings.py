@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -21,6 +22,7 @@ from forebay import durations, payloads_address, queue_address, sizes
 from forebay.queue_address import QueueAddress
 from pipelines.rate import Rate
 from pipelines.redis.address import RedisAddress
+from pipelines.scoring.locations import Locations
 from schemas.envelope import INLINE_BYTES, MOST_INLINE_BYTES
 from schemas.jobs import DEFAULT_TENANT, check_tenant
 
@@ -34,7 +36,7 @@ DURATIONS = frozenset({"retention", "lease", "grace"})
 """Settings in seconds, for whoever shows them to people."""
 SIZES = frozenset({"credit_bytes", "max_body", "inline_bytes", "max_upload"})
 """Settings in bytes, likewise."""
-_UNTOLD = frozenset({"store", "queue", "redis", "keys", "kafka", "payloads"})
+_UNTOLD = frozenset({"store", "queue", "redis", "keys", "kafka", "payloads", "scoring_roots"})
 """Settings whose values may hold a secret, and so stand in no message."""
 _NESTED = PREFIX + "KEYS__"
 """Before a tenant: the only table whose rows are variables so; those of [kafka] have a prefix of their own."""
@@ -92,6 +94,13 @@ def _bytes(least: int, most: int | None = None) -> BeforeValidator:
         return size
 
     return BeforeValidator(read)
+
+
+def _listed(value: Any) -> Any:
+    """A list in forebay.toml; in a variable its entries between commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 Whole = Annotated[int, BeforeValidator(_no_bool)]
@@ -171,6 +180,11 @@ class Settings(BaseSettings):
     max_upload: Annotated[int, _bytes(1 << 10, 5 << 30)] = Field(
         256 << 20, description="bytes of one upload (POST /uploads), 1KiB to 5GiB"
     )
+    scoring_roots: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (),
+        description="where scoring runs of the service may read and write, separated by commas: folders and "
+        "s3://bucket/prefix?endpoint=…&region=…, {tenant} in one stands for who asks; empty: nowhere, the service is off",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -202,6 +216,12 @@ class Settings(BaseSettings):
         if payloads is not None:
             payloads_address.parse(payloads)
         return payloads
+
+    @field_validator("scoring_roots")
+    @classmethod
+    def _roots_are_somewhere(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        Locations(roots)
+        return roots
 
     @field_validator("redis")
     @classmethod
