@@ -19,7 +19,7 @@ def run_id_of(context: Any) -> str:
     exact = "\n".join([ti.dag_id, ti.task_id, *mapped, *when])
     readable = _UNFIT.sub("-", ".".join([ti.dag_id, ti.task_id, *mapped]))
     tail = f".{_UNFIT.sub('-', when[0])[:60]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
-    return readable[: LONGEST - len(tail)].lstrip(".-") + tail
+    return (readable[: LONGEST - len(tail)].lstrip("._-") or "run") + tail
 
 
 def _when(context: Any) -> list[str]:

@@ -188,9 +188,15 @@ class ForebayScoreOperator(BaseOperator):
 
 
 def _told(run: Run, output: str) -> dict[str, Any]:
-    done = run.progress
-    return {"run_id": run.run_id, "output": output, "rows": done.rows, "rejected": done.rejected, "parts": done.parts,
-            "attempts": run.attempts}  # fmt: skip
+    done, summary = run.progress, run.summary
+    return {
+        "run_id": run.run_id,
+        "output": output,
+        "rows": summary.get("rows", done.rows),  # scored; the progress counts what was read
+        "rejected": summary.get("rejected", done.rejected),
+        "parts": summary.get("parts", done.parts),
+        "attempts": run.attempts,
+    }
 
 
 def _failed(line: str, for_good: bool) -> AirflowException:

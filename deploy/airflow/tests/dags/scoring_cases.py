@@ -8,8 +8,9 @@ from forebay_airflow import ForebayScoreOperator
 for model in ("flaky", "spoilt", "empty", "waited", "endless"):
     with DAG(
         dag_id=model,
-        schedule=CronDataIntervalTimetable("0 2 * * *", timezone="UTC"),
-        start_date=datetime(2026, 11, 1, 2, tzinfo=UTC),
+        schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        end_date=datetime(2026, 2, 1, tzinfo=UTC),  # nothing is scheduled unasked
         catchup=False,
         default_args={"retries": 1, "retry_delay": timedelta(0)},
     ) as dag:
@@ -23,7 +24,7 @@ for model in ("flaky", "spoilt", "empty", "waited", "endless"):
         )
     globals()[model] = dag
 
-with DAG(dag_id="mapped", schedule=None, start_date=datetime(2026, 11, 1, tzinfo=UTC)):
+with DAG(dag_id="mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
     ForebayScoreOperator.partial(task_id="score", model="digits", input_uri="s3://lake/features").expand(
         output_uri=["s3://lake/mapped/a", "s3://lake/mapped/b"]
     )
