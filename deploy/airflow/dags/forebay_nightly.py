@@ -11,6 +11,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable
+
 from forebay_airflow import ForebayScoreOperator
 
 LAKE = os.environ.get("FOREBAY_LAKE", "s3://lake")

@@ -24,6 +24,8 @@ class Kept:
     status: str = "queued"
     attempts: int = 0
     error: dict[str, str] | None = None
+    watched: int = 0
+    """Looks that would wait."""
 
     def work(self) -> None:
         """What a worker does with it, in no time."""
@@ -94,6 +96,7 @@ class StandIn:
         """Whoever waits sees it end; whoever only looks does not."""
         kept = self.runs[run_id]
         if wait:
+            kept.watched += 1
             kept.work()
             self.changed.wait_for(lambda: kept.status in ENDED, wait)
         return 200, kept.told(run_id)

@@ -1,4 +1,5 @@
 import pytest
+
 from forebay_airflow.assets import asset_of
 
 

@@ -2,10 +2,11 @@ from typing import Any
 
 import pytest
 from conftest import connection
+from standin import StandIn
+
 from forebay_airflow.address import BadConnection, address_of
 from forebay_airflow.hook import ForebayHook
 from forebay_client import InvalidRequest, Unauthorized, Unavailable
-from standin import StandIn
 
 ORDER = {"run_id": "a", "model": "digits", "input": "s3://lake/in", "output": "s3://lake/out"}
 
@@ -64,7 +65,7 @@ def test_what_passes_is_tried_again_and_done_once(forebay: StandIn) -> None:
 def test_what_does_not_pass_is_told_in_a_line(forebay: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forebay_airflow.asking.TRIES", 2)
     forebay.away = 9
-    with pytest.raises(Unavailable, match="^the store is away$"):
+    with pytest.raises(Unavailable, match=r"^the store is away$"):
         ForebayHook().look("a")
     assert forebay.count("GET", "/a") == 2
 

@@ -2,6 +2,7 @@ import re
 from datetime import timedelta, timezone
 
 from contexts import DAY, context
+
 from forebay_airflow.naming import LONGEST, run_id_of
 
 ACCEPTED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -30,7 +31,9 @@ def test_other_work_is_another_run() -> None:
 
 def test_without_an_interval_the_logical_date_counts_then_the_run() -> None:
     assert run_id_of(context(None, logical=DAY, run="a")) == run_id_of(context(None, logical=DAY, run="b"))
-    assert run_id_of(context(None, run="manual__2026-01-20T07:00:00+00:00")).startswith("nightly.score.manual__2026-01-20T07-00-00-00-00-")
+    assert run_id_of(context(None, run="manual__2026-01-20T07:00:00+00:00")).startswith(
+        "nightly.score.manual__2026-01-20T07-00-00-00-00-"
+    )
 
 
 def test_it_is_what_the_service_takes_whatever_airflow_allows() -> None:

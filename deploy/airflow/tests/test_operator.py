@@ -9,9 +9,10 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferralTimeout, TaskDeferred
 from conftest import connection
 from contexts import context
+from standin import ROWS, StandIn
+
 from forebay_airflow import ForebayScoreOperator, ForebayScoreTrigger
 from forebay_airflow.naming import run_id_of
-from standin import ROWS, StandIn
 
 OUT = "s3://lake/scores/dt=2026-01-20"
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from forebay_airflow import ForebayScoreTrigger
 from standin import Kept, StandIn
+
+from forebay_airflow import ForebayScoreTrigger
 
 TI = SimpleNamespace(dag_id="nightly", task_id="score", run_id="manual__1", map_index=-1)
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from tenacity import RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from forebay_airflow.address import RUNS, Address, path_of
+from forebay_airflow.runs import Run
 from forebay_client import ForebayError, Passing, ServerError, Unavailable
 from forebay_client.errors import error_of
 from forebay_client.problems import Problem
 from forebay_client.retries import retry_after
 from forebay_client.timing import REAL
 from forebay_client.transport import settings
-from tenacity import RetryCallState, retry_if_exception_type, stop_after_attempt, stop_any, wait_random_exponential
-
-from forebay_airflow.address import RUNS, Address, path_of
-from forebay_airflow.runs import Run
 
 TIMEOUT = 30.0
 """Seconds, for each of connecting, sending and being answered; a long-poll adds what it waits."""
@@ -77,7 +77,9 @@ def decoded(response: httpx.Response) -> Any:
         return response.json()
     except ValueError:
         if response.is_success:
-            raise ServerError(f"{response.url} answered {response.status_code} without JSON: is this Forebay?") from None
+            raise ServerError(
+                f"{response.url} answered {response.status_code} without JSON: is this Forebay?"
+            ) from None
         return None
 
 
@@ -89,14 +91,14 @@ def retrying() -> dict[str, Any]:
     """Keyword arguments of tenacity's `Retrying`: every request here may be sent twice and does the same once."""
     return {
         "retry": retry_if_exception_type(Passing),
-        "stop": stop_any(_out_of_patience, stop_after_attempt(TRIES)),
+        "stop": _spent,
         "wait": _backoff,
         "reraise": True,
     }
 
 
-def _out_of_patience(state: RetryCallState) -> bool:
-    return _asked_for(state) > PATIENCE
+def _spent(state: RetryCallState) -> bool:
+    return state.attempt_number >= TRIES or _asked_for(state) > PATIENCE
 
 
 def _backoff(state: RetryCallState) -> float:

@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 from airflow.sdk import BaseHook
-from forebay_client import ForebayError, NotFound
 from tenacity import AsyncRetrying, Retrying
 
 from forebay_airflow.address import Address, address_of
 from forebay_airflow.asking import Ask, answered, canceling, client_options, looking, retrying, submitting, unreached
 from forebay_airflow.runs import Run
+from forebay_client import ForebayError, NotFound
 
 NOBODY = "forebay-airflow-tests-its-connection"
 """A run id that no run has."""

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferralTimeout
-from forebay_client import ForebayError
 
 from forebay_airflow.asking import senseless
 from forebay_airflow.assets import announce, asset_of
@@ -19,6 +18,7 @@ from forebay_airflow.naming import run_id_of
 from forebay_airflow.runs import SENSELESS, Run, State
 from forebay_airflow.trigger import ForebayScoreTrigger, seen_of
 from forebay_airflow.watching import Lost, Pace, watch
+from forebay_client import ForebayError
 
 
 class ForebayScoreOperator(BaseOperator):
@@ -184,7 +184,9 @@ class ForebayScoreOperator(BaseOperator):
                 raise AirflowFailException(f"scoring run {seen.run_id} was canceled; clear the task to go on with it")
             case _:
                 why = seen.error.message if seen.error else f"it is {seen.state}"
-                raise _failed(f"scoring run {seen.run_id} failed: {why}", bool(seen.error and seen.error.reason in SENSELESS))
+                raise _failed(
+                    f"scoring run {seen.run_id} failed: {why}", bool(seen.error and seen.error.reason in SENSELESS)
+                )
 
 
 def _told(run: Run, output: str) -> dict[str, Any]:

@@ -41,7 +41,9 @@ class Failure:
     @classmethod
     def read(cls, said: Any) -> "Failure":
         if isinstance(said, Mapping):
-            return cls(str(said.get("reason", "")), _one_line(said.get("message") or said.get("detail") or "no reason given"))
+            return cls(
+                str(said.get("reason", "")), _one_line(said.get("message") or said.get("detail") or "no reason given")
+            )
         return cls("", _one_line(said or "no reason given"))
 
 

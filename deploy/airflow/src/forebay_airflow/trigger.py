@@ -9,12 +9,12 @@ from airflow.sdk import BaseHook, TaskInstanceState
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
-from forebay_client import ForebayError
 
 from forebay_airflow.address import address_of
 from forebay_airflow.hook import AsyncRuns
 from forebay_airflow.runs import Run
 from forebay_airflow.watching import Lost, Pace, watch
+from forebay_client import ForebayError
 
 WATCHED = frozenset({TaskInstanceState.RUNNING, TaskInstanceState.DEFERRED})
 KILLED_WITHIN = 60.0
@@ -66,7 +66,9 @@ class ForebayScoreTrigger(BaseTrigger):
                 async with await self._runs() as runs:
                     run = await runs.cancel(self.run_id)
         except (ForebayError, AirflowException, AirflowRuntimeError, TimeoutError) as met:
-            self.log.warning("scoring run %s could not be canceled with its task: %s", self.run_id, met or type(met).__name__)
+            self.log.warning(
+                "scoring run %s could not be canceled with its task: %s", self.run_id, met or type(met).__name__
+            )
         else:
             self.log.info("scoring run %s was canceled with its task: %s", self.run_id, run.state if run else "unknown")
 
@@ -77,7 +79,9 @@ class ForebayScoreTrigger(BaseTrigger):
     async def _taken_over(self) -> bool:
         """Whether a try of the task watches the run: one that was cleared is often at its next try before Airflow tells the
         old one's trigger, and a triggerer that was taken for dead is told so when another has its triggers."""
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance  # large, and DAG files import this module
+        from airflow.sdk.execution_time.task_runner import (
+            RuntimeTaskInstance,  # large, and DAG files import this module
+        )
 
         ti = self.task_instance
         if ti is None:

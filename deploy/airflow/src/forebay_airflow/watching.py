@@ -5,9 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from forebay_client import ForebayError, Passing, ServerError
-
 from forebay_airflow.runs import Run
+from forebay_client import ForebayError, Passing, ServerError
 
 Look = Callable[[str, float], Awaitable[Run]]
 """Run id and how many seconds the server may wait; raises ForebayError."""

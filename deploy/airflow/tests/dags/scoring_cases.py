@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
+
 from forebay_airflow import ForebayScoreOperator
 
 for model in ("flaky", "spoilt", "empty", "waited", "endless"):
