@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import dataset, parquet
 
 from forebay_client import Client, Forbidden, ScoringRun
 from schemas.scoring_runs import MAX_DELIVERIES
 from tests.e2e import probe, scoring_worker
 from tests.e2e.clients import submit_all
 from tests.e2e.probe import Kind
-from tests.e2e.processes import Forebay, eventually
+from tests.e2e.processes import ROOT, Forebay, eventually
 from tests.e2e.stage import Stage, stage
 
 pytestmark = pytest.mark.timeout(120)
@@ -183,4 +185,21 @@ def test_what_runs_is_canceled_and_goes_on_when_it_is_submitted_again(at: Servic
     run = at.wait().raise_for_status()
     assert run.attempts == 2
     assert sorted(part for _, part in at.done_by()) == list(range(4))
+    assert worker.stop() == 0
+
+
+@pytest.mark.skip(reason="forebay.scoring_engine has no engine yet")
+def test_the_real_thing(at: Service) -> None:
+    """`forebay worker --scoring` with the local engine, on the model of the repository."""
+    rows = [[float((n + pixel) % 17) for pixel in range(64)] for n in range(1000)]
+    (at.data / "in").mkdir()
+    parquet.write_table(pyarrow.table({"id": range(1000), "pixels": rows}), at.data / "in" / "rows.parquet")
+    api = at.on.place.start("api", MODELS=str(ROOT / "models")).ready()
+    worker = at.on.place.start("worker", "--scoring", MODELS=str(ROOT / "models")).ready()
+    with Client(api.url) as client:
+        asked = client.score("digits", str(at.data / "in"), str(at.output), run_id=at.run_id, passthrough=["id"])
+        run = client.wait_scoring_run(asked, timeout=60).raise_for_status()
+    assert run.summary is not None
+    assert (run.summary.rows, run.summary.rejected, run.progress.rows_total) == (1000, 0, 1000)
+    assert dataset.dataset(at.output).to_table().column("id").to_pylist() == list(range(1000))
     assert worker.stop() == 0
