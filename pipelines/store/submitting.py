@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.numbering import SQLITE_NEXT
 from schemas.jobs import Accepted, IdConflict, KeyConflict, RefConflict, Submission, SubmitOutcome
 from schemas.states import State
 
@@ -22,8 +23,8 @@ _TIMES = """
 
 # One statement run for each row: in SQLite that costs no round trip.
 _SQLITE_INSERT = f"""
-INSERT INTO jobs ({", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at, held_until)
-VALUES ({", ".join(f":{name}" for name in _COLUMNS)}, {_TIMES})
+INSERT INTO jobs (seq, {", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at, held_until)
+VALUES ({SQLITE_NEXT}, {", ".join(f":{name}" for name in _COLUMNS)}, {_TIMES})
 ON CONFLICT DO NOTHING
 """
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.numbering import keep_from_use
 from pipelines.store.port import Swept
 
 CHUNK = 1000
@@ -108,6 +109,7 @@ def bury(db: Database, connection: Connection, rows: Collection[Any]) -> list[st
     packed = pack(sorted((row.seq, row.id, row.tenant) for row in rows))
     refs = [ref for row in rows for ref in (row.inputs_ref, row.result_ref) if ref is not None]
     refs += [row.ref for row in db.run(connection, _KEPT, _BURY_FIELDS, rows=packed)]
+    keep_from_use(db, connection, rows)
     for template in _BURY:
         db.run(connection, template, _BURY_FIELDS, rows=packed)
     return refs

@@ -504,6 +504,25 @@ class TestSweep:
         subject.store.sweep(1e6, 1000.0)
         assert subject.store.read("default", [old]) == {}
 
+    @pytest.mark.parametrize("way", ["purged", "discarded"])
+    def test_a_claim_of_a_job_that_is_gone_holds_no_other_job(self, subject: Subject, way: str) -> None:
+        """A worker froze with the newest job of all; when it thaws, that one is gone, and another tenant's came."""
+        (old,) = subject.submit(1, tenant="a")
+        (frozen,) = subject.claim()
+        subject.pass_time(LEASE + 1)
+        if way == "purged":
+            subject.store.cancel("a", [old])
+            subject.store.sweep(0.0, 1e9)
+        else:
+            subject.fail(old)
+            subject.store.discard("a", [old])
+        (new,) = subject.submit(1, tenant="b")
+        (claim,) = subject.claim()
+        assert (claim.fence, claim.seq != frozen.seq) == (frozen.fence, True)
+        assert subject.store.start([frozen]) == subject.store.extend([frozen], LEASE) == []
+        assert subject.store.record([(frozen, Done(b'"of tenant a"'))]) == []
+        assert subject.state(new) is State.RUNNING
+
     def test_open_jobs_are_never_purged(self, subject: Subject) -> None:
         (id,) = subject.submit()
         subject.pass_time(1e6)
