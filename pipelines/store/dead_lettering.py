@@ -16,7 +16,7 @@ from schemas.reasons import Reason
 
 _LIST = """
 SELECT j.seq, j.id, j.tenant, j.model, j.version, j.generation, j.reason, j.error, j.failures, j.finished_at, j.submitted_at,
-       j.origin, j.inputs, j.inputs_ref, j.result_ref, j.size, j.metadata
+       j.origin, j.digest, j.inputs, j.inputs_ref, j.result_ref, j.size, j.metadata
 FROM jobs j WHERE j.state = 'failed' AND j.finished_at IS NOT NULL AND {where}
 ORDER BY j.finished_at DESC, j.seq DESC LIMIT :limit
 """

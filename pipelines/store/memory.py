@@ -30,6 +30,7 @@ from schemas.jobs import (
     SubmitOutcome,
     Timings,
 )
+from schemas.positions import ids_of_gone
 from schemas.reasons import Reason
 from schemas.states import OPEN, State
 from schemas.strays import Stray
@@ -95,6 +96,11 @@ class MemoryStore:
                 if id in ids and id not in found and tenant in (None, buried):
                     found[id] = Purged(id=id)
             return found
+
+    def purged(self, tenant: str | None, ids: Sequence[str]) -> set[str]:
+        wanted = set(ids)
+        with self._lock:
+            return {id for buried, id in self._tombstones if id in wanted and tenant in (None, buried)}
 
     def list_jobs(self, tenant: str | None, wanted: JobFilter, limit: int, cursor: str | None = None) -> Page:
         before = decode_cursor(cursor, int)[0] if cursor is not None else None
@@ -433,7 +439,8 @@ class MemoryStore:
         self._ids[row.given.id].remove(row)
         if row.given.idempotency_key is not None:
             del self._keys[row.given.tenant, row.given.idempotency_key]
-        self._tombstones[row.given.tenant, row.given.id] = self._now()
+        for id in ids_of_gone(row.given.id, row.given.origin, row.given.digest):
+            self._tombstones[row.given.tenant, id] = self._now()
         refs = (row.inputs_ref, row.result_ref, *(each.inputs_before_ref for each in row.replays))
         return [ref for ref in refs if ref is not None]
 

@@ -70,6 +70,11 @@ class Store(Protocol):
         """What there is of these ids of this tenant (None: of any); unknown ids are missing. With results."""
         ...
 
+    def purged(self, tenant: str | None, ids: Sequence[str]) -> set[str]:
+        """Those that have a tombstone. What another service put on the queue without an id is known by its content, too
+        (`schemas.positions`)."""
+        ...
+
     def list_jobs(self, tenant: str | None, wanted: JobFilter, limit: int, cursor: str | None = None) -> Page:
         """Newest first, without results. `ValueError` on a malformed cursor."""
         ...

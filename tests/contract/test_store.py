@@ -18,6 +18,7 @@ from pipelines.store.opening import open_store
 from pipelines.store.port import Discarded, Store
 from schemas.dead_letters import DeadLetterFilter, Replay
 from schemas.jobs import Accepted, Claim, IdConflict, JobFilter, JobView, KeyConflict, Purged, RefConflict, Submission
+from schemas.positions import id_by_content, id_of
 from schemas.reasons import Reason
 from schemas.states import State
 from schemas.strays import Stray
@@ -499,10 +500,22 @@ class TestSweep:
         assert swept.purged == 1
         assert subject.store.read("default", [old])[old] == Purged(old)
         assert subject.store.read("other", [old]) == {}
+        assert subject.store.purged("default", [old, young, "unknown"]) == subject.store.purged(None, [old]) == {old}
+        assert subject.store.purged("other", [old]) == subject.store.purged(None, []) == set()
         assert subject.state(young) is State.CANCELED
         subject.pass_time(1001)
         subject.store.sweep(1e6, 1000.0)
         assert subject.store.read("default", [old]) == {}
+
+    def test_an_id_made_of_a_place_is_buried_with_its_content(self, subject: Subject) -> None:
+        given = subject.submission(id=id_of("jobs-0@1"), origin="jobs-0@1")
+        chosen = subject.submission(origin="jobs-0@2")
+        subject.store.submit([given, chosen])
+        subject.store.cancel(None, [given.id, chosen.id])
+        subject.store.sweep(0.0, 1e9)
+        same, other = id_by_content("jobs-0@1", given.digest), id_by_content("jobs-0@1", chosen.digest)
+        beside = id_by_content("jobs-0@2", chosen.digest)
+        assert subject.store.purged("default", [same, other, beside]) == {same}
 
     @pytest.mark.parametrize("way", ["purged", "discarded"])
     def test_a_claim_of_a_job_that_is_gone_holds_no_other_job(self, subject: Subject, way: str) -> None:
