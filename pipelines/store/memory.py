@@ -89,6 +89,10 @@ class MemoryStore:
         with self._lock:
             return [self._submit_one(submission) for submission in submissions]
 
+    def keyed(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        with self._lock:
+            return {key for key in keys if (tenant, key) in self._keys}
+
     def read(self, tenant: str | None, ids: Sequence[str]) -> dict[str, JobView | Purged]:
         with self._lock:
             found: dict[str, JobView | Purged] = {row.given.id: _view(row) for row in self._named(tenant, ids)}

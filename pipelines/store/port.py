@@ -66,6 +66,10 @@ class Store(Protocol):
         """Write these in one transaction, one outcome each, in order. Racing keys, also within the list, make one job (I2)."""
         ...
 
+    def keyed(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        """Those of these idempotency keys that have their job."""
+        ...
+
     def read(self, tenant: str | None, ids: Sequence[str]) -> dict[str, JobView | Purged]:
         """What there is of these ids of this tenant (None: of any); unknown ids are missing. With results."""
         ...

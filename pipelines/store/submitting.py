@@ -59,6 +59,11 @@ UNION
 {_FOUND} FROM {{rows}} JOIN jobs j ON j.inputs_ref = v.ref WHERE v.ref IS NOT NULL
 """
 
+_KEY: Fields = (("idempotency_key", "text"),)
+_KEYED = """
+SELECT v.idempotency_key FROM {rows} JOIN jobs j ON j.tenant = :tenant AND j.idempotency_key = v.idempotency_key
+"""
+
 
 class Submitting:
     db: Database
@@ -71,6 +76,16 @@ class Submitting:
         if not submissions:
             return []
         return self.db.write(lambda connection: self._submit(connection, submissions))
+
+    def keyed(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        if not keys:
+            return set()
+        rows = pack([(key,) for key in sorted(set(keys))])
+        return self.db.read(
+            lambda connection: {
+                row.idempotency_key for row in self.db.run(connection, _KEYED, _KEY, rows=rows, tenant=tenant)
+            }
+        )
 
     def _submit(self, connection: Connection, submissions: Sequence[Submission]) -> list[SubmitOutcome]:
         inserted = self._insert(connection, submissions)

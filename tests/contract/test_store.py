@@ -134,6 +134,11 @@ class TestSubmit:
         assert isinstance(outcomes[1], Accepted)
         assert subject.store.read(None, [other.id]) == {}
 
+    def test_which_keys_have_their_job(self, subject: Subject) -> None:
+        subject.submit(1, idempotency_key="k", tenant="a")
+        assert subject.store.keyed("a", ["k", "other", "k"]) == {"k"}
+        assert subject.store.keyed("b", ["k"]) == subject.store.keyed("a", []) == set()
+
     def test_keys_are_each_tenants_own(self, subject: Subject) -> None:
         one = subject.submission(idempotency_key="k", inputs=b"1", tenant="a")
         two = subject.submission(idempotency_key="k", inputs=b"2", tenant="b")
