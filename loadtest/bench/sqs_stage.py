@@ -25,6 +25,7 @@ from pipelines.queues import sqs_receiving
 from pipelines.queues.sqs_outlet import SqsOutlet
 from pipelines.queues.strangers import Strangers
 from pipelines.sqs.client import Endpoint, connect, connect_lean
+from pipelines.sqs.losses import Losses
 from pipelines.sqs.names import Named
 from pipelines.store.memory import MemoryStore
 from schemas.jobs import Submission
@@ -33,6 +34,8 @@ from workers.supervisor import Supervisor
 
 LEASE = 30
 CREDITS = 4 * BATCH
+
+NO_LOSSES = Losses(lambda queue: (), time.monotonic)
 
 
 class Rates(Struct, frozen=True):
@@ -70,7 +73,7 @@ class Stage:
         client = connect_lean(self._at, 4 * self._parallel, 30.0, self._core)
         plan = sqs_receiving.Plan(url, LEASE, wait=1, receivers=self._parallel)
         wanted = Wanted(CREDITS, 5, Strangers(store.keep_strays, lambda directs: []))
-        queue = queue_of(client, plan, None, wanted, lambda line: None)
+        queue = queue_of(client, plan, None, wanted, lambda line: None, NO_LOSSES)
         outside = Outside(
             store, queue, OneModel(_loaded()), Silent(), SystemClock(), random.Random(7), Unobserved(), None
         )
@@ -115,7 +118,13 @@ class Stage:
         name = f"bench-{uuid.uuid4().hex[:12]}"
         url = str(self._client.create_queue(QueueName=name)["QueueUrl"])
         outlet = SqsOutlet(
-            self._client, lambda model: Named(name), lambda: uuid.uuid4().hex, lambda line: None, 4, patience=120.0
+            self._client,
+            lambda model: Named(name),
+            lambda: uuid.uuid4().hex,
+            lambda line: None,
+            NO_LOSSES,
+            4,
+            patience=120.0,
         )
         assert all(outlet.send([Message(job.id, 0, job.inputs) for job in jobs]))
         outlet.close()

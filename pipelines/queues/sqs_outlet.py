@@ -12,6 +12,7 @@ from pipelines.sqs.client import MOST, MOST_BYTES, Sqs
 from pipelines.sqs.daemons import Daemons
 from pipelines.sqs.errors import RAISED, fault_of
 from pipelines.sqs.faults import SqsFault
+from pipelines.sqs.losses import Losses
 from pipelines.sqs.names import Named
 from pipelines.sqs.queues import url_of
 
@@ -34,6 +35,7 @@ class SqsOutlet:
         queue_of: Callable[[str], Named],
         unique: Callable[[], str],
         tell: Callable[[str], None],
+        losses: Losses,
         parallel: int = 4,
         patience: float = PATIENCE_S,
     ) -> None:
@@ -42,6 +44,7 @@ class SqsOutlet:
         self._queue_of = queue_of
         self._unique = unique
         self._tell = tell
+        self._losses = losses
         self._patience = patience
         self._urls: dict[Named, str] = {}
         self._pool = Daemons(parallel, "forebay-sqs-send")
@@ -72,6 +75,9 @@ class SqsOutlet:
             future.cancel()
         return not late and all(future.exception() is None for future in done)
 
+    def lost(self) -> list[str]:
+        return self._losses.take()
+
     def close(self) -> None:
         self._pool.shutdown(wait=False)
 
@@ -100,16 +106,20 @@ class SqsOutlet:
         try:
             answer = self._client.send_message_batch(QueueUrl=self._url(batch.queue), Entries=batch.entries)
         except RAISED as fault:
-            self._tell(f"sqs: not sent: {fault_of(fault, where)}")
-            return []
+            return self._not_sent(batch, fault_of(fault, where))
         except SqsFault as fault:
-            self._tell(f"sqs: not sent: {fault}")
-            return []
+            return self._not_sent(batch, fault)
+        self._losses.answered(batch.queue.name)
         failed = answer.get("Failed") or ()
         if failed:
             told = f"{failed[0].get('Code')}: {failed[0].get('Message')}"
             self._tell(f"sqs: {len(failed)} not sent: {where}: {told}")
         return [int(each["Id"]) for each in answer.get("Successful") or ()]
+
+    def _not_sent(self, batch: _Batch, fault: SqsFault) -> list[int]:
+        self._losses.failed(batch.queue.name, fault)
+        self._tell(f"sqs: not sent: {fault}")
+        return []
 
     def _url(self, queue: Named) -> str:
         """Looked up once: a queue that was made anew has the same."""

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from pipelines.sqs.errors import Raised, fault_of
+from pipelines.sqs.faults import SqsFault
 
 
 class Presence:
@@ -20,14 +21,16 @@ class Presence:
         """One line while calls fail."""
         return next(iter(self._failing.copy().values()), None)
 
-    def failed(self, call: str, fault: Raised, where: str) -> None:
-        """`call`: its kind, such as `receive`."""
-        line = str(fault_of(fault, f"{call}, {where}"))
+    def failed(self, call: str, fault: Raised, where: str) -> SqsFault:
+        """`call`: its kind, such as `receive`. What the fault is."""
+        found = fault_of(fault, f"{call}, {where}")
+        line = str(found)
         with self._lock:
             known = call in self._failing
             self._failing[call] = line
         if not known:
             self._tell(line)
+        return found
 
     def answered(self, call: str) -> None:
         if call not in self._failing:

@@ -222,6 +222,16 @@ class MemoryStore:
                 row.sent_at = None
             return len(found)
 
+    def unsend(self, models: Sequence[str]) -> int:
+        with self._lock:
+            found = [
+                row for row in self.rows.values()
+                if self._broker and row.given.model in models and row.state is State.QUEUED and row.sent_at is not None
+            ]  # fmt: skip
+            for row in found:
+                row.sent_at = None
+            return len(found)
+
     def stamp_sent(self, messages: Sequence[Message]) -> None:
         now = self._now()
         with self._lock:

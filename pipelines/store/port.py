@@ -131,6 +131,11 @@ class Store(Protocol):
         from now on; how many they were. Nothing where the store is the queue."""
         ...
 
+    def unsend(self, models: Sequence[str]) -> int:
+        """The broker lost what it had of these models: their rows that are queued count as not sent from now on; how many
+        they were. Nothing where the store is the queue."""
+        ...
+
     def stamp_sent(self, messages: Sequence[Message]) -> None:
         """The broker confirmed these. A row that was claimed since its message was chosen (its fence is another) is left as
         it is: what it may wait for by now is its next message."""

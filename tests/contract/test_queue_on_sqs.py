@@ -14,6 +14,7 @@ from pipelines.ports import Delivery, Message
 from pipelines.queues.sqs_dead import DeadQueue
 from pipelines.queues.sqs_queue import SqsQueue
 from pipelines.sqs.client import Endpoint, connect
+from pipelines.sqs.losses import LATE_S
 from pipelines.store.port import StoreAway
 from schemas.strays import Stray
 from schemas.verdicts import Done
@@ -271,3 +272,19 @@ def test_the_depth_is_what_sqs_tells(side: SqsSide) -> None:
     put(side, 7)
     queue = side.receiver()
     eventually(lambda: queue.depth.get((side.url.rpartition("/")[2], "visible")) == 7, 5.0)
+
+
+def test_a_queue_that_was_made_anew_is_told_as_a_loss(side: SqsSide) -> None:
+    queue, name = side.receiver(), side.url.rpartition("/")[2]
+
+    def sees(missing: bool) -> bool:
+        queue.receive(10)
+        return (queue.away is not None) is missing
+
+    side.server.client.delete_queue(QueueUrl=side.url)
+    eventually(lambda: sees(missing=True))
+    side.server.client.create_queue(QueueName=name)
+    eventually(lambda: sees(missing=False))
+    side.ahead = LATE_S
+    assert side.outlet.lost() == [name]
+    assert side.outlet.lost() == []

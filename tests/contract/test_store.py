@@ -574,6 +574,20 @@ class TestSending:
         assert [message.id for message in brokered.store.to_send(10, 30.0, 3600.0)] == ["lost"]
         assert brokered.store.adopt() == 0
 
+    def test_what_the_broker_lost_is_sent_again(self, brokered: Subject) -> None:
+        ids = brokered.submit(1500)
+        other, running, unsent = (*brokered.submit(1, model="other"), *brokered.submit(2))
+        brokered.store.stamp_sent([Message(id, 0) for id in (*ids, other, running)])
+        brokered.store.claim([Message(running, 0)], ["m"], LEASE)
+        assert brokered.store.unsend(["m", "unknown"]) == 1500
+        assert brokered.store.unsend(["m"]) == brokered.store.unsend([]) == 0
+        assert {message.id for message in brokered.store.to_send(2000, 30.0, 3600.0)} == {*ids, unsent}
+        assert brokered.state(running) is State.RUNNING
+
+    def test_where_the_store_is_the_queue_nothing_is_lost(self, subject: Subject) -> None:
+        subject.submit()
+        assert subject.store.unsend(["m"]) == 0
+
     def test_due_retries_are_sent(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
         brokered.store.stamp_sent([Message(id, 0)])

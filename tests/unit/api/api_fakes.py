@@ -188,3 +188,6 @@ class FakeOutlet:
 
     def answers(self) -> bool:
         return self.up
+
+    def lost(self) -> list[str]:
+        return []

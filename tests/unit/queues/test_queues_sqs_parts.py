@@ -18,6 +18,7 @@ from pipelines.queues.sqs_settling import Settling
 from pipelines.queues.sqs_tending import Tending
 from pipelines.sqs.client import MOST_BYTES
 from pipelines.sqs.daemons import Daemons
+from pipelines.sqs.losses import LATE_S, Losses
 from pipelines.sqs.names import Named
 from pipelines.sqs.presence import Presence
 from pipelines.sqs.queues import Redrive
@@ -73,6 +74,7 @@ class World:
         self.told: list[str] = []
         self.now = 1_000_000.0
         self.pool = Daemons(2, "test")
+        self.losses = Losses(lambda queue: [f"model of {queue}"], lambda: self.now)
         self.calls = Calls(self.client, Presence(self.told.append), lambda: self.now, self.pool)  # type: ignore[arg-type]  # no receive
         self.inbox = Inbox(Limit(100, 1 << 20), 4, lambda: self.now)
 
@@ -94,7 +96,14 @@ def world() -> Iterator[World]:
 
 class TestOutlet:
     def outlet(self, world: World) -> SqsOutlet:
-        return SqsOutlet(world.client, lambda model: Named("jobs"), lambda: "unique", world.told.append, patience=5.0)  # type: ignore[arg-type]  # no receive
+        return SqsOutlet(
+            world.client,
+            lambda model: Named("jobs"),
+            lambda: "unique",
+            world.told.append,
+            world.losses,
+            patience=5.0,  # type: ignore[arg-type]  # no receive
+        )
 
     def test_each_entry_is_confirmed_by_itself(self, world: World) -> None:
         messages = [Message(f"job-{n}", 0) for n in range(25)]
@@ -112,6 +121,21 @@ class TestOutlet:
         sizes = [sum(len(body.encode()) for body in bodies) for _, bodies in world.client.asked]
         assert max(sizes) <= MOST_BYTES
         assert sorted(len(bodies) for _, bodies in world.client.asked) == [4, 4, 4]
+        outlet.close()
+
+    def test_a_queue_that_was_missing_and_is_there_again_was_made_anew(self, world: World) -> None:
+        code = "AWS.SimpleQueueService.NonExistentQueue"
+        missing = ClientError({"Error": {"Code": code, "Message": "none"}}, "SendMessageBatch")
+        world.client.faults['{"id":"a","generation":0}'] = [EndpointConnectionError(endpoint_url="x"), None, missing]
+        outlet = self.outlet(world)
+        for _ in range(4):  # away, back, missing, made anew
+            world.now += 60
+            assert outlet.lost() == []
+            outlet.send([Message("a", 0)])
+        assert outlet.lost() == [], "what was sent a moment ago is stamped first"
+        world.now += LATE_S
+        assert outlet.lost() == ["model of jobs"]
+        assert outlet.lost() == []
         outlet.close()
 
     @pytest.mark.parametrize(
