@@ -99,3 +99,5 @@ class Replay(Struct, frozen=True):
     """The payload that holds the patched input; `inputs` is empty then."""
     referred: int = 0
     """Bytes of that payload."""
+    tenant: str | None = None
+    """Whose: ids are each tenant's own. None: whoever has one of this id."""

@@ -429,7 +429,9 @@ class MemoryStore:
         rows = [
             row
             for row in self._named(tenant, [replay.id])
-            if row.state is State.FAILED and row.generation == replay.generation
+            if row.state is State.FAILED
+            and row.generation == replay.generation
+            and replay.tenant in (None, row.given.tenant)
         ]
         for row in rows:
             version = replay.version or row.version

@@ -723,6 +723,15 @@ class TestDeadLetters:
         assert subject.store.record([(claim, Done(b"1"))]) == [claim.seq]
         assert subject.state(id) is State.SUCCEEDED
 
+    def test_two_tenants_jobs_of_one_id_are_replayed_each_as_it_was_asked(self, subject: Subject) -> None:
+        for tenant in ("a", "b", "c"):
+            subject.store.submit([subject.submission(id="same", tenant=tenant)])
+            subject.fail("same")
+        patches = [Replay("same", 0, inputs=b'"of %s"' % tenant.encode(), tenant=tenant) for tenant in ("b", "a")]
+        assert subject.store.replay(None, patches) == ["same", "same"]
+        assert {claim.tenant: claim.inputs for claim in subject.claim()} == {"a": b'"of a"', "b": b'"of b"'}
+        assert subject.store.replay("b", [Replay("same", 0, tenant="c")]) == []
+
     def test_a_replay_applies_once(self, subject: Subject) -> None:
         (id,) = subject.submit()
         subject.fail(id)
