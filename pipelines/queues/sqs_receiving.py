@@ -39,12 +39,7 @@ class Receiving:
         self._chance = chance
         self._stopping = threading.Event()
         self.on_arrival: Callable[[], None] = lambda: None
-        self.fault: BaseException | None = None
-        """A bug of ours that ended a thread."""
-        self._threads = [
-            threading.Thread(target=self._guarded, name=f"forebay-sqs-receive-{number}", daemon=True)
-            for number in range(plan.receivers)
-        ]
+        self._threads = [calls.threads.make(f"receive-{number}", self._loop) for number in range(plan.receivers)]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -57,13 +52,6 @@ class Receiving:
         until = self._calls.monotonic() + within
         for thread in filter(threading.Thread.is_alive, self._threads):
             thread.join(max(0.0, until - self._calls.monotonic()))
-
-    def _guarded(self) -> None:
-        try:
-            self._loop()
-        except BaseException as fault:  # noqa: BLE001  # raised again by the next receive
-            self.fault = fault
-            self.on_arrival()
 
     def _loop(self) -> None:
         failures = 0

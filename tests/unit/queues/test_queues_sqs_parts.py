@@ -226,15 +226,36 @@ class TestInbox:
 
 class TestTending:
     def tending(self, world: World) -> Tending:
-        made = Tending(world.calls, Plan(URL, LEASE), world.inbox, None)
-        made._depth_at = float("inf")
-        return made
+        return Tending(world.calls, Plan(URL, LEASE), world.inbox, None)
+
+    def test_what_waits_stays_ours_though_another_call_hangs(self, world: World) -> None:
+        hangs, let_go, kept = threading.Event(), threading.Event(), threading.Event()
+
+        def hang(**asked: Any) -> Any:
+            hangs.set()
+            let_go.wait(10)
+            return {}
+
+        def change(**asked: Any) -> Any:
+            kept.set()
+            return {"Successful": [{"Id": "0"}]}
+
+        world.client.get_queue_attributes = hang  # type: ignore[attr-defined]
+        world.client.change_message_visibility_batch = change  # type: ignore[method-assign]
+        tending = Tending(world.calls, Plan(URL, 1), world.inbox, None)
+        tending.start()
+        assert hangs.wait(5)
+        world.inbox.take(0, 0.0)
+        world.arrive("old", 0.4)
+        assert kept.wait(5)
+        let_go.set()
+        tending.stop(5.0)
 
     def test_what_waits_for_a_busy_intake_stays_ours(self, world: World) -> None:
         world.inbox.take(0, 0.0)
         old = world.arrive("old", LEASE / 3)
         world.arrive("young", 1.0)
-        self.tending(world).step()
+        self.tending(world).keep_fresh()
         assert world.client.asked == [(f"change to {LEASE}", ["old"])]
         assert old.fresh == world.now
 
@@ -242,7 +263,7 @@ class TestTending:
         world.inbox.take(0, 0.0)
         world.now += LEASE
         world.arrive("old", LEASE * 0.6)
-        self.tending(world).step()
+        self.tending(world).keep_fresh()
         assert world.client.asked == []
         assert len(world.inbox) == 0
 
@@ -250,7 +271,7 @@ class TestTending:
         world.inbox.take(0, 0.0)
         world.client.faults = {"lost": [STALE]}
         world.arrive("lost", LEASE * 0.6)
-        self.tending(world).step()
+        self.tending(world).keep_fresh()
         assert len(world.inbox) == 0
 
 
