@@ -1,7 +1,7 @@
 """The API as one ASGI application."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -113,6 +113,11 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
     reads = Reads(deps.store, deps.kept, metrics)
     looker = reader("looker", reads.told_of, deps.limits)
     commits = Commits(time.monotonic, metrics.committed)
+    calls = store_calls(deps.limits.answer_within)
+
+    async def keyed(tenant: str, keys: Sequence[str]) -> set[str]:
+        return await calls(lambda: deps.store.keyed(tenant, keys))
+
     return Engine(
         scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
         commits=commits,
@@ -120,10 +125,10 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         looker=looker,
         waiting=Waiting(looker, deps.notices, deps.limits.polls),
         sender=sender,
-        calls=store_calls(deps.limits.answer_within),
+        calls=calls,
         rates=Rates(deps.limits.rate, deps.shared_rates, time.monotonic),
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
-        claim_check=ClaimCheck(deps.large, deps.limits),
+        claim_check=ClaimCheck(deps.large, deps.limits, keyed),
         uploading=Uploading(deps.large, deps.limits, deps.clock, deps.random_bits),
     )
 

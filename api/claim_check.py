@@ -1,8 +1,9 @@
 """The claim check of the API: large inputs are put before their rows are committed, large results are brought when asked for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -19,13 +20,16 @@ _RESULTS = 32
 """Large results on their way to clients at once: each is in memory until the client has taken it."""
 
 _INSTEAD = "; put a larger input where POST /uploads says, and submit its id as inputs_ref"
+Keyed: TypeAlias = Callable[[str, Sequence[str]], Awaitable[set[str]]]
+"""Which of a tenant's idempotency keys have their job. Raises Problem."""
 
 
 class ClaimCheck:
     """Belongs to the event loop."""
 
-    def __init__(self, large: Large | None, limits: Limits) -> None:
+    def __init__(self, large: Large | None, limits: Limits, keyed: Keyed) -> None:
         self._large = large
+        self._keyed = keyed
         self._inline = (1 << 62) if large is None else large.deposits.inline
         self._looking = Looking(None if large is None else large.deposits.payloads)
         within = limits.answer_within if large is None else large.within
@@ -39,19 +43,18 @@ class ClaimCheck:
         return submission.inputs_ref is not None or len(submission.inputs) > self._inline
 
     async def check_in(self, submission: Submission) -> Submission:
-        """The same, as its row will be: a large input is put and named; what names an upload was looked up. Raises Problem."""
-        if self._large is None:
-            raise Problem(422, "no-uploads", "no uploads are set up here (FOREBAY_PAYLOADS)", field="inputs_ref")
-        if submission.inputs_ref is not None:
-            return await self._uploaded(self._large, submission, submission.inputs_ref)
-        deposits = self._large.deposits
-        return await self._carry(lambda: deposits.of_submission(submission), len(submission.inputs))
+        """The same, as its row will be: a large input is put and named; what names an upload was looked up. What has its job
+        by its key stays as it is: the upload of a retry may be long gone (I2). Raises Problem."""
+        return submission if await self._with_jobs([submission]) else await self._checked(submission)
 
     async def check_in_all(self, entries: Sequence[Submission | Problem]) -> list[Submission | Problem]:
-        """One outcome each, in order."""
-        if not any(isinstance(entry, Submission) and self.needs(entry) for entry in entries):
+        """One outcome each, in order. Raises Problem when the store is away."""
+        needing = [entry for entry in entries if isinstance(entry, Submission) and self.needs(entry)]
+        if not needing:
             return list(entries)
-        return list(await asyncio.gather(*(self._entry(entry) for entry in entries)))
+        known = await self._with_jobs(needing)
+        unchecked = {entry.id for entry in needing if entry.idempotency_key not in known}
+        return list(await asyncio.gather(*(self._entry(entry, unchecked) for entry in entries)))
 
     @asynccontextmanager
     async def whole(self, view: JobView) -> AsyncIterator[JobView]:
@@ -72,11 +75,24 @@ class ClaimCheck:
     def stop(self) -> None:
         self._carry.stop()
 
-    async def _entry(self, entry: Submission | Problem) -> Submission | Problem:
-        if not isinstance(entry, Submission) or not self.needs(entry):
+    async def _with_jobs(self, submissions: Sequence[Submission]) -> set[str]:
+        """The keys, of one tenant's submissions, that have their jobs."""
+        keys = [each.idempotency_key for each in submissions if each.idempotency_key is not None]
+        return await self._keyed(submissions[0].tenant, keys) if keys else set()
+
+    async def _checked(self, submission: Submission) -> Submission:
+        if self._large is None:
+            raise Problem(422, "no-uploads", "no uploads are set up here (FOREBAY_PAYLOADS)", field="inputs_ref")
+        if submission.inputs_ref is not None:
+            return await self._uploaded(self._large, submission, submission.inputs_ref)
+        deposits = self._large.deposits
+        return await self._carry(lambda: deposits.of_submission(submission), len(submission.inputs))
+
+    async def _entry(self, entry: Submission | Problem, unchecked: Collection[str]) -> Submission | Problem:
+        if not isinstance(entry, Submission) or entry.id not in unchecked:
             return entry
         try:
-            return await self.check_in(entry)
+            return await self._checked(entry)
         except Problem as problem:
             return problem
 

@@ -145,6 +145,7 @@ strays = Table(
     Index("ix_strays_seen", "seen_at"),
 )
 
+# Beside leases: SQLite's mark of the highest `seq` that was deleted (pipelines/store/numbering.py), in `until`.
 leases = Table(
     "leases",
     metadata,

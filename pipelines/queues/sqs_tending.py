@@ -25,7 +25,7 @@ Depth: TypeAlias = Mapping[tuple[str, str], int]
 
 
 class Tending:
-    """One thread, for all that is slow."""
+    """A thread for what is slow, and one for what must not wait for it."""
 
     def __init__(self, calls: Calls, plan: Plan, inbox: Inbox, dead: DeadQueue | None) -> None:
         self._calls = calls
@@ -34,36 +34,35 @@ class Tending:
         self._dead = dead
         self._stopping = threading.Event()
         self._depth_at = self._drain_at = float("-inf")
-        self._thread = threading.Thread(target=self._loop, name="forebay-sqs-tend", daemon=True)
+        self._threads = [
+            calls.threads.make("keep", lambda: self._repeat(self.keep_fresh)),
+            calls.threads.make("tend", lambda: self._repeat(self.look)),
+        ]
         self.on_arrival: Callable[[], None] = lambda: None
         self.depth: Depth = {}
         """Made anew every 15 s, never changed."""
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, within: float) -> None:
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(within)
+        until = self._calls.monotonic() + within
+        for thread in filter(threading.Thread.is_alive, self._threads):
+            thread.join(max(0.0, until - self._calls.monotonic()))
 
-    def step(self) -> None:
+    def look(self) -> None:
         now = self._calls.monotonic()
-        self._keep_fresh(now)
         if now - self._drain_at >= DRAIN_EVERY_S:
             self._drain(now)
         if now - self._depth_at >= DEPTH_EVERY_S:
             self._depth_at = now
             self._look_at_depth()
 
-    def _loop(self) -> None:
-        every = min(1.0, self._plan.visibility / 8)
-        while not self._stopping.wait(every):
-            self.step()
-
-    def _keep_fresh(self, now: float) -> None:
+    def keep_fresh(self) -> None:
         """What waits for an intake that is busy stays ours; what waits for one that is stuck is let go."""
-        lease = self._plan.visibility
+        now, lease = self._calls.monotonic(), self._plan.visibility
         ageing = self._inbox.older(now - lease / 4)
         if not ageing:
             return
@@ -74,6 +73,11 @@ class Tending:
                 arrival.fresh = now if arrival.receipt in kept else arrival.fresh
         limit = now - lease / 2
         self._inbox.drop(lambda arrival: arrival.fresh < limit)
+
+    def _repeat(self, step: Callable[[], None]) -> None:
+        every = min(1.0, self._plan.visibility / 8)
+        while not self._stopping.wait(every):
+            step()
 
     def _drain(self, now: float) -> None:
         """Only while the intake asks, and when what came before is gone."""

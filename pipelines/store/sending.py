@@ -71,7 +71,15 @@ _ADOPT = f"""
 UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_NEVER_SENT} ORDER BY seq LIMIT :most {{skip_locked}})
 AND {_NEVER_SENT}
 """
-_ADOPTED_AT_ONCE = 1000
+_AT_ONCE = 1000
+
+# By ix_jobs_sent; what is sent again meanwhile has a later stamp.
+_LOST = """state IN ('queued', 'running') AND sends > 0 AND sent_at <= :until AND state = 'queued'
+    AND model IN (SELECT value FROM {models})"""
+_UNSEND = f"""
+UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_LOST} ORDER BY seq LIMIT :most {{skip_locked}})
+AND {_LOST}
+"""
 
 
 class Sending:
@@ -106,11 +114,21 @@ class Sending:
             self.broker
             and self.db.read(lambda connection: self.db.run(connection, _ANY_NEVER_SENT).first()) is not None
         ):
-            found = self.db.write(lambda connection: self.db.run(connection, _ADOPT, most=_ADOPTED_AT_ONCE).rowcount)
+            found = self.db.write(lambda connection: self.db.run(connection, _ADOPT, most=_AT_ONCE).rowcount)
             adopted += found
             if not found:
                 break
         return adopted
+
+    def unsend(self, models: Sequence[str]) -> int:
+        if not self.broker or not models:
+            return 0
+        until = self.db.read(lambda connection: self.db.run(connection, "SELECT {now} AS now").scalar_one())
+        values = {"models": pack(models), "until": until, "most": _AT_ONCE}
+        lost = 0
+        while found := self.db.write(lambda connection: self.db.run(connection, _UNSEND, **values).rowcount):
+            lost += found
+        return lost
 
     def stamp_sent(self, messages: Sequence[Message]) -> None:
         if not messages:

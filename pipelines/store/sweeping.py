@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.numbering import keep_from_use
 from pipelines.store.port import Swept
+from schemas.positions import ids_of_gone
 
 CHUNK = 1000
 """Rows per round: a sweep is a short transaction that never stands in the way of claims."""
@@ -25,7 +27,7 @@ RETURNING jobs.id
 """
 
 _OLD = """
-SELECT seq, id, tenant, inputs_ref, result_ref FROM jobs
+SELECT seq, id, tenant, origin, digest, inputs_ref, result_ref FROM jobs
 WHERE state IN ('succeeded', 'failed', 'canceled', 'expired') AND finished_at IS NOT NULL AND finished_at <= {now} - :retention
 LIMIT :chunk {skip_locked}
 """
@@ -105,9 +107,11 @@ def bury(db: Database, connection: Connection, rows: Collection[Any]) -> list[st
     which may be removed once this is committed."""
     if not rows:
         return []
-    packed = pack(sorted((row.seq, row.id, row.tenant) for row in rows))
+    names = [(row, id) for row in rows for id in ids_of_gone(row.id, row.origin, bytes(row.digest))]
+    packed = pack(sorted((row.seq, id, row.tenant) for row, id in names))
     refs = [ref for row in rows for ref in (row.inputs_ref, row.result_ref) if ref is not None]
     refs += [row.ref for row in db.run(connection, _KEPT, _BURY_FIELDS, rows=packed)]
+    keep_from_use(db, connection, rows)
     for template in _BURY:
         db.run(connection, template, _BURY_FIELDS, rows=packed)
     return refs
