@@ -54,12 +54,14 @@ def broker(settings: Settings, at: SqsAddress, catalog: Catalog, wanted: Wanted,
     client = connect_lean(endpoint_of(at), 3 * at.parallel + 2, at.wait + ANSWERS_WITHIN_S, session)
     named = at.queue_of(settings.pool)
     url = url_of(client, named)
-    redrive = redrive_of(attributes_of(client, url, ("RedrivePolicy",)))
+    attributes = attributes_of(client, url, ("RedrivePolicy", "QueueArn"))
+    redrive = redrive_of(attributes)
     if (line := advice(named, redrive, wanted.deliveries)) is not None:
         warn(line)
     plan = Plan(url, visibility_of(settings.lease), at.wait, at.parallel)
     losses = losses_of(at, catalog)
-    queue = queue_of(client, plan, _dead(client, redrive, warn), wanted, warn, losses)
+    dead = _dead(client, redrive, attributes.get("QueueArn", ""), warn)
+    queue = queue_of(client, plan, dead, wanted, warn, losses)
     sending = connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S, session)
     outlet = outlet_of(sending, at, catalog, Presence(warn), losses)
     return Broker(queue, outlet, QueueDepth(lambda: queue.depth))
@@ -104,12 +106,12 @@ def endpoint_of(at: SqsAddress) -> Endpoint:
     return Endpoint(at.region, at.endpoint)
 
 
-def _dead(client: Sqs, redrive: Redrive | None, warn: Tell) -> DeadQueue | None:
+def _dead(client: Sqs, redrive: Redrive | None, arn: str, warn: Tell) -> DeadQueue | None:
     """None: there is none, or none that may be read."""
     if redrive is None:
         return None
     try:
-        return DeadQueue(url_of(client, redrive.target), redrive.receives)
+        return DeadQueue(url_of(client, redrive.target), redrive.receives, arn)
     except SqsFault as fault:
         warn(f"{fault}: what SQS gives up stays there")
         return None

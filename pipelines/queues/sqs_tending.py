@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pipelines.queues.sqs_calls import Calls, set_visibility
 from pipelines.queues.sqs_dead import DeadQueue, receive_dead
-from pipelines.queues.sqs_inbox import Inbox
+from pipelines.queues.sqs_inbox import Inbox, Receipt
 from pipelines.queues.sqs_receiving import Plan
 from pipelines.sqs.faults import SqsFault
 from pipelines.sqs.queues import attributes_of, name_of
@@ -14,6 +14,11 @@ from pipelines.sqs.queues import attributes_of, name_of
 DEPTH_EVERY_S = 15.0
 DRAIN_EVERY_S = 10.0
 """The dead-letter queue is looked at so often; at every step while it brings something."""
+OTHERS_EVERY_S = 300.0
+"""The same where other queues' messages lie in it, and none of ours was found."""
+MOST_LOOKS = 10
+"""Receives on end that bring none of ours: what they brought is kept from the next one, and then given back."""
+GIVES_BACK_WITHIN_S = 5.0
 _STATES = {
     "ApproximateNumberOfMessages": "visible",
     "ApproximateNumberOfMessagesNotVisible": "in_flight",
@@ -83,12 +88,19 @@ class Tending:
         """Only while the intake asks, and when what came before is gone."""
         if self._dead is None or not self._inbox.demanded(now):
             return
-        found = receive_dead(self._calls, self._dead, self._plan.visibility)
-        if found:
-            self._inbox.add(found)
+        others: list[Receipt] = []
+        for _ in range(MOST_LOOKS):
+            found = receive_dead(self._calls, self._dead, self._plan.visibility)
+            others += found.others
+            if found.ours or not found.others:
+                break
+        if others:
+            set_visibility(self._calls, others, 0, GIVES_BACK_WITHIN_S)
+        if found.ours:
+            self._inbox.add(found.ours)
             self.on_arrival()
-        else:
-            self._drain_at = now
+        else:  # each look counts as a receive of what is not ours
+            self._drain_at = now + (OTHERS_EVERY_S - DRAIN_EVERY_S if others else 0.0)
 
     def _look_at_depth(self) -> None:
         depth: dict[tuple[str, str], int] = {}

@@ -227,6 +227,30 @@ def test_what_sqs_gave_up_comes_with_the_mark_and_leaves_its_dead_letter_queue(s
     side.close()
 
 
+def test_what_other_queues_gave_up_stays_in_a_dead_letter_queue_that_is_shared(sqs: SqsServer) -> None:
+    dead = sqs.fresh_queue()
+    policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": sqs.arn(dead), "maxReceiveCount": "1"})}
+    side, others = SqsSide(sqs, sqs.fresh_queue(policy)), SqsSide(sqs, sqs.fresh_queue(policy))
+    put(others, 12)
+    put(side, 3)
+
+    def given_up() -> bool:
+        for url in (side.url, others.url):
+            sqs.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return sqs.count(dead)[0] == 15
+
+    eventually(given_up)
+    queue = side.receiver(dead=DeadQueue(dead, 1, sqs.arn(side.url)))
+    got: list[Delivery] = []
+    eventually(lambda: bool(got.extend(queue.receive(50)) or len(got) == 3))
+    settle(queue, got)
+    eventually(lambda: not queue.receive(50) and sqs.count(dead) == (12, 0), 5.0)
+    queue.close()
+    assert side.kept == []
+    side.close()
+    others.close()
+
+
 def test_how_often_a_message_came_is_told(side: SqsSide) -> None:
     put(side, 1)
     for times in (1, 2, 3):
