@@ -113,6 +113,7 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
     reads = Reads(deps.store, deps.kept, metrics)
     looker = reader("looker", reads.told_of, deps.limits)
     commits = Commits(time.monotonic, metrics.committed)
+    rates = Rates(deps.limits.rate, deps.shared_rates, time.monotonic)
     return Engine(
         scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
         commits=commits,
@@ -121,10 +122,10 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         waiting=Waiting(looker, deps.notices, deps.limits.polls),
         sender=sender,
         calls=store_calls(deps.limits.answer_within),
-        rates=Rates(deps.limits.rate, deps.shared_rates, time.monotonic),
+        rates=rates,
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
         claim_check=ClaimCheck(deps.large, deps.limits),
-        uploading=Uploading(deps.large, deps.limits, deps.clock, deps.random_bits),
+        uploading=Uploading(deps.large, deps.limits, rates, deps.clock, deps.random_bits),
     )
 
 
