@@ -118,6 +118,7 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
     async def keyed(tenant: str, keys: Sequence[str]) -> set[str]:
         return await calls(lambda: deps.store.keyed(tenant, keys))
 
+    rates = Rates(deps.limits.rate, deps.shared_rates, time.monotonic)
     return Engine(
         scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
         commits=commits,
@@ -126,10 +127,10 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         waiting=Waiting(looker, deps.notices, deps.limits.polls),
         sender=sender,
         calls=calls,
-        rates=Rates(deps.limits.rate, deps.shared_rates, time.monotonic),
+        rates=rates,
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
         claim_check=ClaimCheck(deps.large, deps.limits, keyed),
-        uploading=Uploading(deps.large, deps.limits, deps.clock, deps.random_bits),
+        uploading=Uploading(deps.large, deps.limits, rates, deps.clock, deps.random_bits),
     )
 
 

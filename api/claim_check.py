@@ -1,23 +1,20 @@
 """The claim check of the API: large inputs are put before their rows are committed, large results are brought when asked for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from api.calls import PAYLOADS, Bounds, Calls
 from api.deps import Large, Limits
-from api.problems import Problem, overloaded
+from api.problems import Problem
 from pipelines.payloads.deposits import Looking
 from pipelines.payloads.port import Found, PayloadMissing
 from schemas.jobs import JobView, Submission
 
 _THREADS = 16
 _MOST = 1024
-_RESULTS = 32
-"""Large results on their way to clients at once: each is in memory until the client has taken it."""
 
 _INSTEAD = "; put a larger input where POST /uploads says, and submit its id as inputs_ref"
 Keyed: TypeAlias = Callable[[str, Sequence[str]], Awaitable[set[str]]]
@@ -33,9 +30,7 @@ class ClaimCheck:
         self._inline = (1 << 62) if large is None else large.deposits.inline
         self._looking = Looking(None if large is None else large.deposits.payloads)
         within = limits.answer_within if large is None else large.within
-        self._within = within
         self._carry = Calls(PAYLOADS, Bounds(_THREADS, _MOST, within, limits.waiting_bytes))
-        self._results = asyncio.Semaphore(_RESULTS)
         self.instead = "" if large is None or large.max_upload <= limits.body else _INSTEAD
         """What to do with a body that is too large."""
 
@@ -56,21 +51,14 @@ class ClaimCheck:
         unchecked = {entry.id for entry in needing if entry.idempotency_key not in known}
         return list(await asyncio.gather(*(self._entry(entry, unchecked) for entry in entries)))
 
-    @asynccontextmanager
-    async def whole(self, view: JobView) -> AsyncIterator[JobView]:
-        """The job with its result, for as long as it takes to answer it. Raises Problem."""
+    async def whole(self, view: JobView) -> JobView:
+        """The job with its result. Raises Problem."""
         try:
-            await asyncio.wait_for(self._results.acquire(), self._within)
-        except TimeoutError:
-            raise overloaded("too many large results are asked for: try again later") from None
-        try:
-            yield await self._carry(lambda: self._looking.result(view))
+            return await self._carry(lambda: self._looking.result(view))
         except PayloadMissing as missing:
             raise Problem(
                 410, "payload-missing", f"job {view.id} succeeded, but its result is gone: {missing}"
             ) from None
-        finally:
-            self._results.release()
 
     def stop(self) -> None:
         self._carry.stop()

@@ -75,7 +75,7 @@ def api_of(settings: Settings) -> Api:
     with ExitStack() as stack:
         store = store_of(settings, patience=API_PATIENCE_S, hold=API_SENDS_WITHIN_S)
         stack.callback(store.close)
-        redis = _redis(settings, stack)
+        redis = _redis(settings, store, stack)
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         outlet = _api_outlet(settings, catalog, stack)
@@ -111,7 +111,7 @@ def worker_of(settings: Settings) -> Serving:
     with ExitStack() as stack:
         store = store_of(settings)
         stack.callback(store.close)
-        redis = _redis(settings, stack)
+        redis = _redis(settings, store, stack)
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         registry = CollectorRegistry()
@@ -151,9 +151,9 @@ def worker_of(settings: Settings) -> Serving:
         return Serving(supervisor, registry, fleet, unready, degraded, stack.pop_all().close)
 
 
-def _redis(settings: Settings, stack: ExitStack) -> RedisParts | None:
+def _redis(settings: Settings, store: SqlStore, stack: ExitStack) -> RedisParts | None:
     """With its pulse running. Redis may be away: nothing waits for it."""
-    redis = parts_of(settings)
+    redis = parts_of(settings, store)
     if redis is not None:
         stack.callback(redis.close)
         redis.health.start()

@@ -196,7 +196,7 @@ class Store(Protocol):
         ...
 
     def identity(self) -> str:
-        """Of this store, random and for good: it keeps payloads of two stores apart."""
+        """Of this store, random and for good: it keeps payloads and keys in Redis of two stores apart."""
         ...
 
     def take_lease(self, name: str, lease: float) -> bool:
