@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pipelines.payloads.keys import row_of
 from pipelines.ports import Message
 from pipelines.store.cursors import decode_cursor, encode_cursor
+from pipelines.store.guards import UNSTAMPED
 from pipelines.store.port import Counts, Discarded, Refused, Swept
 from pipelines.store.recording import change
 from schemas.dead_letters import Attempt, DeadLetter, DeadLetterFilter, Group, Replay, Replayed
@@ -238,7 +239,7 @@ class MemoryStore:
             for message in messages:
                 for row in self._ids.get(message.id, ()):
                     same = (row.generation, row.fence) == (message.generation, message.fence)
-                    if same and row.state in OPEN:
+                    if same and row.state in OPEN and row.held_until != UNSTAMPED:
                         row.sent_at, row.sends, row.held_until = now, row.sends + 1, 0.0
 
     def unhold(self, messages: Sequence[Message]) -> None:
@@ -267,7 +268,7 @@ class MemoryStore:
             (self._paused.add if paused else self._paused.discard)(model)
             for row in self.rows.values():
                 if not paused and row.given.model == model and row.state is State.QUEUED:
-                    row.sent_at = None
+                    row.sent_at, row.held_until = None, UNSTAMPED
 
     def paused(self) -> set[str]:
         return set(self._paused)

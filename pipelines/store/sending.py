@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from pipelines.ports import Message
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
-from pipelines.store.guards import OPEN, guard
+from pipelines.store.guards import OPEN, UNSTAMPED, guard
 
 _FREE = """held_until <= {now} AND visible_at <= {now}
   AND NOT EXISTS (SELECT 1 FROM paused_models p WHERE p.model = jobs.model)"""
@@ -52,9 +52,9 @@ FROM (SELECT {_SENT} FROM jobs WHERE state = 'running'
 # The fence: a worker may have claimed the row, and put it back for a retry, before its message's confirmation came through. A
 # stamp would then take the retry for sent, and nobody would send it for resend_after.
 _STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"), ("fence", "int"))
+_SAME = f"jobs.generation = v.generation AND jobs.fence = v.fence AND jobs.held_until <> {UNSTAMPED} AND {OPEN}"
 _STAMP = f"""
-UPDATE jobs SET sent_at = {{now}}, sends = sends + 1, held_until = 0 FROM {{named}}
-WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND jobs.fence = v.fence AND {OPEN}")}
+UPDATE jobs SET sent_at = {{now}}, sends = sends + 1, held_until = 0 FROM {{named}} WHERE {{is_named:jobs}} AND {guard(_SAME)}
 """
 
 _UNHOLD_FIELDS: Fields = (("id", "text"), ("generation", "int"))

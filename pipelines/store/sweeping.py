@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.guards import UNSTAMPED
 from pipelines.store.numbering import keep_from_use
 from pipelines.store.port import Swept
 from schemas.positions import ids_of_gone
@@ -55,7 +56,10 @@ RETURNING holder
 
 _PAUSE = "INSERT INTO paused_models (model, paused_at) VALUES (:model, {now}) ON CONFLICT DO NOTHING"
 _RESUME = "DELETE FROM paused_models WHERE model = :model"
-_RESUME_ROWS = "UPDATE jobs SET sent_at = NULL WHERE model = :model AND state = 'queued'"
+# What was sent before was settled while the model was paused: a stamp of it, which may come late, counts no more.
+_RESUME_ROWS = f"""
+UPDATE jobs SET sent_at = NULL, held_until = {UNSTAMPED} WHERE model = :model AND state = 'queued'
+"""
 
 
 class Sweeping:

@@ -646,6 +646,17 @@ class TestSending:
         brokered.pass_time(3601)
         assert len(brokered.store.to_send(10, 1.0, 3600.0)) == 1
 
+    def test_a_stamp_that_comes_after_the_resume_counts_no_more(self, brokered: Subject) -> None:
+        """Its message was refused and settled while the model was paused."""
+        brokered.store.pause("m", True)
+        (id,) = brokered.submit()
+        brokered.store.pause("m", False)
+        brokered.store.stamp_sent([Message(id, 0)])
+        (message,) = brokered.store.to_send(10, 30.0, 3600.0)
+        brokered.store.stamp_sent([message])
+        brokered.pass_time(31)
+        assert brokered.store.to_send(10, 30.0, 3600.0) == []
+
     def test_paused_rows_are_skipped_and_sent_on_resume(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
         brokered.store.stamp_sent([Message(id, 0)])
