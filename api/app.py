@@ -124,7 +124,7 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         calls=store_calls(deps.limits.answer_within),
         rates=rates,
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
-        claim_check=ClaimCheck(deps.large, deps.limits),
+        claim_check=ClaimCheck(deps.large, deps.limits, deps.catalog),
         uploading=Uploading(deps.large, deps.limits, rates, deps.clock, deps.random_bits),
     )
 
