@@ -17,6 +17,8 @@ from schemas.jobs import JobView, Submission
 _THREADS = 16
 _MOST = 1024
 
+_INSTEAD = "; put a larger input where POST /uploads says, and submit its id as inputs_ref"
+
 
 class ClaimCheck:
     """Belongs to the event loop."""
@@ -28,6 +30,8 @@ class ClaimCheck:
         self._looking = Looking(None if large is None else large.deposits.payloads)
         within = limits.answer_within if large is None else large.within
         self._carry = Calls(PAYLOADS, Bounds(_THREADS, _MOST, within, limits.waiting_bytes))
+        self.instead = "" if large is None or large.max_upload <= limits.body else _INSTEAD
+        """What to do with a body that is too large."""
 
     def needs(self, submission: Submission) -> bool:
         return submission.inputs_ref is not None or len(submission.inputs) > self._inline

@@ -60,7 +60,7 @@ class Submitting:
         key = idempotency_key(headers)
         wait = preferred_wait(headers, self._limits.wait)
         self._backlog.check()
-        body = await read_body(headers, receive, self._limits.body)
+        body = await read_body(headers, receive, self._limits.body, self._claim_check.instead)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         await self._rates.take(tenant, 1)
         submission = await self._decode(body, lambda: self._admission.one(body, tenant, key, trace))
@@ -77,7 +77,7 @@ class Submitting:
         check_media(headers)
         _no_key(headers)
         self._backlog.check()
-        body = await read_body(headers, receive, self._limits.body)
+        body = await read_body(headers, receive, self._limits.body, self._claim_check.instead)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         entries = await self._decode(body, lambda: self._entries(body, tenant, trace))
         if fit := sum(isinstance(entry, Submission) for entry in entries):

@@ -168,6 +168,10 @@ class Store(Protocol):
         """Messages that name no job, as they came; each once by source and position. Swept with the retention."""
         ...
 
+    def count_strays(self, most: int) -> int:
+        """At most so many."""
+        ...
+
     def strays(self, limit: int) -> list[Stray]:
         """The newest first."""
         ...

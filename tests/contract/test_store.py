@@ -703,6 +703,17 @@ class TestDeadLetters:
         assert (replayed.by, replayed.version_before, replayed.version) == ("ann", "1", "2")
         assert (replayed.inputs_before, replayed.generation) == ('{"x":"ü"}'.encode(), 1)
 
+    def test_a_replay_on_another_model_is_that_models(self, subject: Subject) -> None:
+        (id,) = subject.submit()
+        subject.fail(id)
+        (other,) = subject.submit()
+        subject.fail(other)
+        again = [Replay(id, 0, version="3", model="n"), Replay(other, 0)]
+        assert sorted(subject.store.replay(None, again)) == sorted([id, other])
+        assert [(claim.id, claim.version) for claim in subject.claim(models=("n",))] == [(id, "3")]
+        assert [(claim.id, claim.model, claim.version) for claim in subject.claim()] == [(other, "m", "1")]
+        assert (subject.view(id).model, subject.view(other).model) == ("n", "m")
+
     def test_a_claim_of_before_the_replay_cannot_write(self, subject: Subject) -> None:
         (id,) = subject.submit()
         (frozen,) = subject.claim()
@@ -747,6 +758,7 @@ class TestStrays:
         assert [replace(stray, seen_at=0.0) for stray in kept] == [other, one]
         assert kept[0].seen_at - kept[1].seen_at == pytest.approx(1.0, abs=0.5)
         assert len(subject.store.strays(1)) == 1
+        assert [subject.store.count_strays(most) for most in (1, 10)] == [1, 2]
 
     def test_they_go_with_the_retention(self, subject: Subject) -> None:
         subject.store.keep_strays([Stray("jobs", "0@1", b"x", "no envelope")])

@@ -247,3 +247,22 @@ def test_a_storage_that_is_away_is_503_and_comes_back(tmp_path: Path) -> None:
         assert _submit(api, 4, prefer="wait=20").json()["status"] == "succeeded"
         assert httpx.get(f"{api.url}/result/{waiting['job_id']}").json()["result"] == waiting["result"]
         assert worker.code is None
+
+
+def test_a_start_says_that_the_storage_is_away_and_readiness_that_it_is_back(tmp_path: Path) -> None:
+    """Without a large job."""
+    folder = tmp_path / "payloads"
+    folder.write_text("no folder")
+    with large.ground(None, PAYLOADS=str(folder)) as there:
+        api, worker = there.start("api").ready(), there.start("worker", METRICS_PORT="0").ready()
+        for process in (api, worker):
+            eventually(lambda process=process: "is no folder" in process.complained, 10)
+        assert [f"payloads: folder {folder}: {folder} is no folder"] == _degraded(api)
+        assert _degraded(worker) == _degraded(api)
+        folder.unlink()
+        eventually(lambda: not _degraded(api) and not _degraded(worker), 15)
+
+
+def _degraded(process: Forebay) -> list[str]:
+    found: list[str] = httpx.get(f"{process.url}/readyz").json()["degraded"]
+    return found

@@ -21,6 +21,7 @@ from pipelines.ports import Message
 from pipelines.queues.sqs_dead import DeadQueue
 from pipelines.queues.sqs_outlet import SqsOutlet
 from pipelines.sqs.names import Named
+from pipelines.sqs.presence import Presence
 from pipelines.store.opening import open_store
 from pipelines.store.sql import SqlStore
 from schemas.dead_letters import DeadLetterFilter, Replay
@@ -126,7 +127,7 @@ def serving(
     """A worker in threads of this process."""
     queue = side.receiver(hostile, dead=dead)
     named = Named(side.url.rpartition("/")[2])
-    outlet = SqsOutlet(hostile, lambda model: named, lambda: uuid.uuid4().hex, side.told.append)
+    outlet = SqsOutlet(hostile, lambda model: named, lambda: uuid.uuid4().hex, Presence(side.told.append))
     model = Model(random.Random(SEED), limits=PATIENT)
     outside = Outside(store, queue, Fleet(model), Silent(), SystemClock(), random.Random(SEED), counting, outlet)
     worker = Worker(outside, Plan(LEASE, credits=64, sweep=SweepPlan(interval=0.2, resend_after=3.0)))

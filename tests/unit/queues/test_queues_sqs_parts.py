@@ -73,7 +73,8 @@ class World:
         self.told: list[str] = []
         self.now = 1_000_000.0
         self.pool = Daemons(2, "test")
-        self.calls = Calls(self.client, Presence(self.told.append), lambda: self.now, self.pool)  # type: ignore[arg-type]  # no receive
+        self.presence = Presence(self.told.append, lambda: self.now)
+        self.calls = Calls(self.client, self.presence, lambda: self.now, self.pool)  # type: ignore[arg-type]  # no receive
         self.inbox = Inbox(Limit(100, 1 << 20), 4, lambda: self.now)
 
     def receipt(self, handle: str, age: float = 0.0) -> Receipt:
@@ -94,7 +95,7 @@ def world() -> Iterator[World]:
 
 class TestOutlet:
     def outlet(self, world: World) -> SqsOutlet:
-        return SqsOutlet(world.client, lambda model: Named("jobs"), lambda: "unique", world.told.append, patience=5.0)  # type: ignore[arg-type]  # no receive
+        return SqsOutlet(world.client, lambda model: Named("jobs"), lambda: "unique", world.presence, patience=5.0)  # type: ignore[arg-type]  # no receive
 
     def test_each_entry_is_confirmed_by_itself(self, world: World) -> None:
         messages = [Message(f"job-{n}", 0) for n in range(25)]
@@ -130,6 +131,33 @@ class TestOutlet:
         assert outlet.send([Message("a", 0), Message("b", 0)]) == [False, False]
         assert told in world.told[0]
         assert "\n" not in world.told[0]
+        assert world.told[0].count("sqs: ") == 1
+        assert outlet.away == world.told[0]
+        outlet.close()
+
+    def test_an_outage_is_told_once_and_its_end(self, world: World) -> None:
+        fault = EndpointConnectionError(endpoint_url="http://sqs")
+        world.client.faults['{"id":"a","generation":0}'] = [fault] * 5
+        outlet = self.outlet(world)
+        for seconds in (0, 1, 1, 300, 1):
+            world.now += seconds
+            outlet.send([Message("a", 0)])
+        line = "sqs: send, queue 'jobs': nothing answers: Could not connect to the endpoint URL: \"http://sqs\""
+        assert world.told == [line, f"{line} (3 times since this was last said)"]
+        outlet.send([Message("a", 0)])
+        outlet.send([Message("a", 0)])
+        assert world.told[2:] == ["sqs: send is answered again"]
+        assert outlet.away is None
+        outlet.close()
+
+    def test_what_comes_and_goes_is_told_no_more_often(self, world: World) -> None:
+        fault = EndpointConnectionError(endpoint_url="http://sqs")
+        world.client.faults['{"id":"a","generation":0}'] = [fault, None] * 50
+        outlet = self.outlet(world)
+        for _ in range(100):
+            world.now += 1
+            outlet.send([Message("a", 0)])
+        assert len(world.told) == 2
         outlet.close()
 
 

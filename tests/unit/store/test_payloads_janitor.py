@@ -9,7 +9,6 @@ from pipelines.payloads.folder import FolderPayloads
 from pipelines.payloads.janitor import PLAN, Janitor
 from pipelines.payloads.memory import MemoryPayloads
 from pipelines.payloads.port import PayloadsAway
-from pipelines.payloads.watched import WatchedPayloads
 from pipelines.store.memory import MemoryStore
 from schemas.jobs import Submission
 
@@ -97,28 +96,6 @@ def test_payloads_that_are_away_are_told_and_left_for_later() -> None:
     scene.payloads.remove = remove  # type: ignore[method-assign]
     scene.clock.now += PLAN.age
     assert scene.janitor.step() == 1
-
-
-def test_being_away_is_told_once_each_way() -> None:
-    said: list[str] = []
-    gone = True
-
-    def fault(key: str) -> None:
-        if gone:
-            raise PayloadsAway("payloads: away")
-
-    watched = WatchedPayloads(MemoryPayloads(lambda: 0.0, fault), said.append)
-    key = keys.of_input("default", "a", 0, b"1")
-    for _ in range(3):
-        try:
-            watched.put(key, b"1")
-        except PayloadsAway:
-            assert watched.away == "payloads: away"
-    gone = False
-    for _ in range(3):
-        watched.put(key, b"1")
-    assert watched.away is None
-    assert said == ["payloads: away", "payloads: there again"]
 
 
 def test_what_others_put_among_payloads_stays_and_ends_nobody(tmp_path: Path) -> None:
