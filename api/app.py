@@ -129,7 +129,7 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         calls=calls,
         rates=rates,
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
-        claim_check=ClaimCheck(deps.large, deps.limits, keyed),
+        claim_check=ClaimCheck(deps.large, deps.limits, keyed, deps.catalog),
         uploading=Uploading(deps.large, deps.limits, rates, deps.clock, deps.random_bits),
     )
 

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from api.calls import PAYLOADS, Bounds, Calls
 from api.deps import Large, Limits
 from api.problems import Problem
+from pipelines.catalog import Catalog
+from pipelines.inputs.bounds import most_upload_bytes
 from pipelines.payloads.deposits import Looking
 from pipelines.payloads.port import Found, PayloadMissing
 from schemas.jobs import JobView, Submission
@@ -24,9 +26,10 @@ Keyed: TypeAlias = Callable[[str, Sequence[str]], Awaitable[set[str]]]
 class ClaimCheck:
     """Belongs to the event loop."""
 
-    def __init__(self, large: Large | None, limits: Limits, keyed: Keyed) -> None:
+    def __init__(self, large: Large | None, limits: Limits, keyed: Keyed, catalog: Catalog) -> None:
         self._large = large
         self._keyed = keyed
+        self._catalog = catalog
         self._inline = (1 << 62) if large is None else large.deposits.inline
         self._looking = Looking(None if large is None else large.deposits.payloads)
         within = limits.answer_within if large is None else large.within
@@ -93,7 +96,15 @@ class ClaimCheck:
         if found.size > large.max_upload:
             detail = f"the upload has {found.size} bytes, expected at most {large.max_upload}"
             raise Problem(413, "too-large", detail, field="inputs_ref")
+        self._check_size(submission.model, submission.version, found.size)
         return replace(submission, referred=found.size)
+
+    def _check_size(self, model: str, version: str, size: int) -> None:
+        """Raises the 413 of more than the model's shapes can need: it is known before a worker brings it."""
+        most = most_upload_bytes(self._catalog.resolve(model, version).spec)
+        if size > most:
+            detail = f"the upload has {size} bytes, model {model} takes at most {most} (limits.max_upload_bytes)"
+            raise Problem(413, "too-large", detail, field="inputs_ref")
 
 
 def unknown_upload(detail: str) -> Problem:

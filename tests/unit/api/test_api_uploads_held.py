@@ -35,7 +35,7 @@ class Scene:
         self._start = start
 
     def api(self, **options: Any) -> Api:
-        large = Large(Deposits(self.folder, 20), self.folder, self.folder, 1000)
+        large = Large(Deposits(self.folder, 20), self.folder, self.folder, 100_000)
         return self._start(large=large, clock=self.clock, **options)
 
     @property
@@ -98,7 +98,7 @@ def test_an_address_takes_one_upload_at_a_time(scene: Scene) -> None:
 def test_after_one_that_failed_the_address_is_free(scene: Scene) -> None:
     api = scene.api()
     url = _address(api)
-    assert api.client.request("PUT", url, content=b"x" * 1001).status_code == 413
+    assert api.client.request("PUT", url, content=b"x" * 100_001).status_code == 413
     assert api.client.request("PUT", url, content=b"{}").status_code == 200
 
 
@@ -128,6 +128,18 @@ def test_an_address_that_expires_meanwhile_takes_nothing(scene: Scene) -> None:
     scene.clock.ahead = 3601
     assert held.end() == 403
     assert scene.kept == 0
+
+
+def test_an_upload_larger_than_the_models_shapes_can_need_is_refused_when_it_is_submitted(scene: Scene) -> None:
+    api = scene.api()
+    for size, status in ((70_000, 413), (65_536, 202)):
+        url = _address(api)
+        assert api.client.request("PUT", url, content=b" " * size).status_code == 200
+        answer = api.submit({"model": "sum", "inputs_ref": url.split("/")[2].partition("?")[0]})
+        assert answer.status_code == status
+        if status == 413:
+            assert _kind(answer) == (413, "too-large")
+            assert "70000 bytes, model sum takes at most 65536 (limits.max_upload_bytes)" in answer.json()["detail"]
 
 
 def test_addresses_count_against_the_rate_of_submissions(scene: Scene) -> None:
