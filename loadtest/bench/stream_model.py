@@ -1,4 +1,4 @@
-"""The model of the stream's bench: a perceptron 16-64-32-1 with weights by seed, as a model repository in a folder."""
+"""The model of the benches of streams and of scoring: a perceptron 16-64-32-1 with weights by seed, as a model repository in a folder."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -17,15 +17,15 @@ description: A perceptron {"-".join(map(str, WIDTHS))} with random weights, for 
 runtime: onnx
 inputs: [{{name: features, dtype: float32, shape: [{FEATURES}]}}]
 outputs: [{{name: score, dtype: float32, shape: [1]}}]
-batching: {{max_batch_size: {BATCH}, max_delay_ms: 0}}
+batching: {{max_batch_size: %d, max_delay_ms: 0}}
 """
 
 
-def write_repository(folder: Path) -> Path:
-    """The model's file within it."""
+def write_repository(folder: Path, batch: int = BATCH, more: str = "") -> Path:
+    """The model's file within it. `more`: lines of model.yaml."""
     version = folder / NAME / "1"
     version.mkdir(parents=True)
-    (folder / NAME / "model.yaml").write_text(_SPEC)
+    (folder / NAME / "model.yaml").write_text(_SPEC % batch + more)
     path = version / "model.onnx"
     path.write_bytes(_perceptron())
     return path
