@@ -168,7 +168,10 @@ def _frame(deps: Deps, engine: Engine) -> FastAPI:
 def _checks(deps: Deps, engine: Engine) -> tuple[list[health.Fault], list[health.Fault]]:
     def broker() -> str | None:
         away = engine.sender is not None and engine.sender.degraded
-        return "broker: the last messages were not confirmed; sweeping sends them" if away else None
+        if not away:
+            return None
+        why = deps.broker_fault() or "the last messages were not confirmed"
+        return f"broker: {why}; jobs are taken, sweeping sends them"
 
     def backlog() -> str | None:
         waiting = engine.scribe.waiting

@@ -25,11 +25,16 @@ class Target:
     """The 503."""
     late: str
     """What the client is told of a call that took too long."""
+    told: str | None = None
+    """What the client is told otherwise; None: what was raised. That may name what is none of its business."""
 
 
 STORE = Target("the store", StoreAway, store_away, "the store did not answer in time: try again")
 _STORE_THREADS, _STORE_MOST = 4, 256
-PAYLOADS = Target("payloads", PayloadsAway, payloads_away, "payloads: no answer in time: try again")
+PAYLOADS = Target(
+    "payloads", PayloadsAway, payloads_away, "payloads: no answer in time: try again",
+    "large inputs and results cannot be kept or brought right now: try again",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Calls:
         except TimeoutError:
             raise self._target.problem(self._target.late) from None
         except self._target.away as away:
-            raise self._target.problem(str(away)) from None
+            raise self._target.problem(self._target.told or str(away)) from None
 
     def behind(self, call: Callable[[], None]) -> None:
         """Nobody waits for it."""

@@ -71,6 +71,8 @@ class Deps:
     notices: Notices
     outlet: Outlet | None = None
     """The sending side of the broker; None with the store as the queue."""
+    broker_fault: Callable[[], str | None] = lambda: None
+    """One line of what the broker answered last, where it did not confirm."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Hex sha256 of an API key → its tenant. Empty: every request is of the tenant `default`."""
     limits: Limits = Limits()

@@ -108,6 +108,6 @@ class Sender:
 
 
 def message_of(submission: Submission) -> Message:
-    small = len(submission.inputs) <= INLINE_BYTES
+    small = 0 < len(submission.inputs) <= INLINE_BYTES  # none: it was put elsewhere, and the row names it
     inputs = submission.inputs if small else None
     return Message(submission.id, 0, inputs, submission.model, submission.traceparent)

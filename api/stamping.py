@@ -69,7 +69,7 @@ class Stamper:
             return True, ()
 
     def _stamp(self, messages: Sequence[Message]) -> None:
-        self._store.stamp_sent(messages, never_claimed=True)
+        self._store.stamp_sent(messages)
 
     def _write(self, work: Callable[[Sequence[Message]], None], messages: Sequence[Message]) -> None:
         try:

@@ -13,6 +13,10 @@ Tell = Callable[[str], None]
 
 
 class BrokerOutlet(Outlet, Protocol):
+    @property
+    def away(self) -> str | None:
+        """One line since something was not confirmed, until it is."""
+
     def close(self) -> None: ...
 
 

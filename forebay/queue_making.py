@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from forebay.kafka_address import KafkaAddress
 from forebay.queue_address import QueueAddress
+from forebay.queues import module_of
 from forebay.settings import Settings
 from forebay.sqs_address import SqsAddress
+from pipelines.sqs.faults import SqsFault
 
 if TYPE_CHECKING:
     from pipelines.sqs.creation import Ensured
@@ -16,6 +18,7 @@ Record = dict[str, Any]
 
 def make(settings: Settings, at: QueueAddress, pools: Sequence[str], receives: int, update: bool) -> Iterator[Record]:
     """One record for each queue or topic. Raises SqsFault, KafkaFault."""
+    module_of(at)  # or say which client is not installed
     match at:
         case SqsAddress():
             yield from _on_sqs(settings, at, pools, receives, update)
@@ -31,7 +34,16 @@ def _on_sqs(settings: Settings, at: SqsAddress, pools: Sequence[str], receives: 
     client = connect(sqs_queues.endpoint_of(at), at.parallel, sqs_queues.ANSWERS_WITHIN_S)
     wish = Wish(sqs_queues.visibility_of(settings.lease), receives)
     for queue in dict.fromkeys(at.queue_of(pool) for pool in pools):
-        yield _shown(ensure(client, queue, wish, update))
+        try:
+            yield _shown(ensure(client, queue, wish, update))
+        except SqsFault as fault:
+            raise type(fault)(f"queue {queue.name!r} of FOREBAY_QUEUE: {fault}; {_look_at(at)}") from fault
+
+
+def _look_at(at: SqsAddress) -> str:
+    """What is wrong most often when nothing can be made."""
+    region = "that the region of AWS_DEFAULT_REGION is the queue's" if at.region is None else f"?region={at.region}"
+    return f"check {region}" + ("" if at.endpoint is None else f" and &endpoint={at.endpoint}")
 
 
 def _shown(ensured: "Ensured") -> Record:

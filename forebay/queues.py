@@ -16,18 +16,19 @@ def api_outlet(settings: Settings, catalog: Catalog, tell: Tell) -> BrokerOutlet
     """None when the store is the queue. A broker that is away is told of: jobs are taken, and sweeping sends them later.
     Raises KafkaRefused, SqsRefused."""
     at = settings.queue_at
-    outlet: BrokerOutlet | None = None if at is None else _of(at).api_outlet(settings, at, catalog, tell)
+    outlet: BrokerOutlet | None = None if at is None else module_of(at).api_outlet(settings, at, catalog, tell)
     return outlet
 
 
 def broker(settings: Settings, catalog: Catalog, wanted: Wanted, warn: Tell, tell: Tell) -> Broker | None:
     """None when the store is the queue. Raises KafkaAway, KafkaRefused, SqsAway, SqsRefused."""
     at = settings.queue_at
-    made: Broker | None = None if at is None else _of(at).broker(settings, at, catalog, wanted, warn, tell)
+    made: Broker | None = None if at is None else module_of(at).broker(settings, at, catalog, wanted, warn, tell)
     return made
 
 
-def _of(at: QueueAddress) -> ModuleType:
+def module_of(at: QueueAddress) -> ModuleType:
+    """What makes queues of this kind. Raises KafkaRefused, SqsRefused without their client."""
     match at:
         case KafkaAddress():
             try:

@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,16 +14,18 @@ import forebay
 from forebay.settings import Settings
 from forebay.stores import open_catalog
 from pipelines.catalog import ModelVersion
-from pipelines.s3 import address
-from pipelines.scoring.dataset import Files
-from pipelines.scoring.faults import BadInput, BadOrder
-from pipelines.scoring.files_local import LocalFiles
-from pipelines.scoring.run import Observer, Run
+from pipelines.scoring.faults import BadInput
+from pipelines.scoring.opening import open_files
+from pipelines.scoring.run import Engine, Observer, Run, Work
 from pipelines.scoring.storage.opening import open_storage
+from pipelines.scoring.storage.port import Failpoint, nothing
 from schemas.scoring import Manifest, Order
-from workers.loading import load, warm
+from workers.hooks import load_hooks
+from workers.loading import is_columnar, load, warm
 from workers.scored_model import ScoredModel
-from workers.scoring_engine import InProcess
+from workers.scoring_child import Recipe
+from workers.scoring_engine import InProcess, Local
+from workers.scoring_processes import Processes
 
 RUN_ID_CHARS = 128
 
@@ -44,22 +45,35 @@ class ScorePlan(Struct, frozen=True):
     skip_corrupt: bool = False
     overwrite: bool = False
     part_rows: int = 1_000_000
+    workers: int = 1
+    """Processes, each with a replica of the model."""
 
 
-def score(settings: Settings, plan: ScorePlan, observer: Observer, tell: Callable[[str], None]) -> Manifest:
+def score(
+    settings: Settings, plan: ScorePlan, observer: Observer, tell: Callable[[str], None], failpoint: Failpoint = nothing
+) -> Manifest:
     """Raises ScoreFault, and what start-up raises, one line each."""
     version = open_catalog(settings).resolve(plan.model, plan.version)
-    files, storage = open_files(plan.input), open_storage(plan.output)
+    files, storage = open_files(plan.input), open_storage(plan.output, failpoint)
     order = order_of(plan, version, files.name, storage.name)
-    loaded = load(version, settings.device)
-    warm(loaded, version)
-    model = ScoredModel(loaded)
     run = Run(
-        order=order, spec=version.spec, each=not model.columnar, files=files, storage=storage, engine=InProcess(model),
+        order=order, spec=version.spec, each=not is_columnar(version.spec, load_hooks(version.hooks)), files=files,
+        storage=storage, engine=_engine(settings, plan, version),
         holder=f"{socket.gethostname()}, process {os.getpid()}", forebay=forebay.version(), now=lambda: datetime.now(UTC),
-        tell=tell,
+        tell=tell, failpoint=failpoint,
     )  # fmt: skip
     return run.run(observer, plan.overwrite)
+
+
+def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion) -> Engine:
+    def recipe(work: Work) -> Recipe:
+        return Recipe(version, settings.device, work.plan, plan.input, plan.output, work.even_empty)
+
+    if plan.workers > 1:
+        return Processes(plan.workers, recipe)
+    loaded = load(version, settings.device)
+    warm(loaded, version)
+    return Local(InProcess(ScoredModel(loaded)), lambda: Processes(1, recipe))
 
 
 def order_of(plan: ScorePlan, version: ModelVersion, input: str, output: str) -> Order:
@@ -71,23 +85,6 @@ def order_of(plan: ScorePlan, version: ModelVersion, input: str, output: str) ->
         part_rows=plan.part_rows, max_rejects=plan.max_rejects,
     )  # fmt: skip
     return msgspec.structs.replace(made, run_id=plan.run_id or _run_id(made))
-
-
-def open_files(uri: str) -> Files:
-    """Raises BadInput, BadOrder."""
-    if uri.startswith("s3://"):
-        try:
-            at = address.parse(uri)
-        except ValueError as fault:
-            raise BadOrder(f"input: {fault}") from None
-        try:
-            from pipelines.scoring.files_s3 import S3Files
-        except ImportError as missing:
-            raise BadOrder("input: S3's client is not installed: pip install 'forebay[s3]'") from missing
-        return S3Files(at)
-    if "://" in uri:
-        raise BadOrder(f"input: expected a folder, a file, or {address.EXPECTED}")
-    return LocalFiles(Path(os.path.abspath(uri)))
 
 
 def digest_of(version: ModelVersion) -> str:

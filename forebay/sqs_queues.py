@@ -15,7 +15,7 @@ from pipelines.catalog import Catalog
 from pipelines.queues.sqs_calls import Calls
 from pipelines.queues.sqs_dead import DeadQueue
 from pipelines.queues.sqs_inbox import Inbox, Limit
-from pipelines.queues.sqs_outlet import SqsOutlet
+from pipelines.queues.sqs_outlet import SEND, SqsOutlet
 from pipelines.queues.sqs_queue import SqsQueue
 from pipelines.queues.sqs_receiving import Plan, Receiving
 from pipelines.queues.sqs_settling import Settling
@@ -39,11 +39,12 @@ LEAST_WAITING, WAITING_BYTES = 128, 16 << 20
 def api_outlet(settings: Settings, at: SqsAddress, catalog: Catalog, tell: Tell) -> SqsOutlet:
     """Raises SqsRefused."""
     client = connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S)
+    presence = Presence(tell)
     try:
         check_queues(client, at, sorted({model.spec.pool for model in catalog.models.values()}))
     except SqsAway as away:
-        tell(f"{away}: jobs are taken and sent later")
-    return outlet_of(client, at, catalog, tell)
+        presence.complained(SEND, f"{away}: jobs are taken and sent later")
+    return outlet_of(client, at, catalog, presence)
 
 
 def broker(settings: Settings, at: SqsAddress, catalog: Catalog, wanted: Wanted, warn: Tell, tell: Tell) -> Broker:
@@ -56,27 +57,27 @@ def broker(settings: Settings, at: SqsAddress, catalog: Catalog, wanted: Wanted,
     if (line := advice(named, redrive, wanted.deliveries)) is not None:
         warn(line)
     plan = Plan(url, visibility_of(settings.lease), at.wait, at.parallel)
-    queue = queue_of(client, plan, _dead(client, redrive, warn), wanted, tell)
-    outlet = outlet_of(connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S, session), at, catalog, warn)
+    queue = queue_of(client, plan, _dead(client, redrive, warn), wanted, warn)
+    outlet = outlet_of(connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S, session), at, catalog, Presence(warn))
     return Broker(queue, outlet, QueueDepth(lambda: queue.depth))
 
 
-def outlet_of(client: Sqs, at: SqsAddress, catalog: Catalog, tell: Tell) -> SqsOutlet:
+def outlet_of(client: Sqs, at: SqsAddress, catalog: Catalog, presence: Presence) -> SqsOutlet:
     """Sends each model's jobs to its pool's queue."""
     pools = {name: model.spec.pool for name, model in catalog.models.items()}
 
     def queue_of(model: str) -> Named:
         return at.queue_of(pools.get(model, DEFAULT_POOL))
 
-    return SqsOutlet(client, queue_of, lambda: uuid.uuid4().hex, tell, at.parallel)
+    return SqsOutlet(client, queue_of, lambda: uuid.uuid4().hex, presence, at.parallel)
 
 
-def queue_of(client: Sqs, plan: Plan, dead: DeadQueue | None, wanted: Wanted, tell: Tell) -> SqsQueue:
-    calls = Calls(client, Presence(tell), time.monotonic, Daemons(plan.receivers, "forebay-sqs"))
+def queue_of(client: Sqs, plan: Plan, dead: DeadQueue | None, wanted: Wanted, warn: Tell) -> SqsQueue:
+    calls = Calls(client, Presence(warn), time.monotonic, Daemons(plan.receivers, "forebay-sqs"))
     limit = Limit(min(wanted.credits, max(LEAST_WAITING, 20 * plan.receivers)), WAITING_BYTES)
     inbox = Inbox(limit, plan.receivers, time.monotonic)
     receiving = Receiving(calls, plan, inbox, random.Random())
-    settling, tending = Settling(calls, plan.receivers, tell), Tending(calls, plan, inbox, dead)
+    settling, tending = Settling(calls, plan.receivers, warn), Tending(calls, plan, inbox, dead)
     return SqsQueue(calls, plan, inbox, receiving, settling, tending, wanted.strangers)
 
 

@@ -11,8 +11,8 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from forebay import queues, version
-from forebay.brokers import Broker, Wanted
-from forebay.payloads import payloads_of
+from forebay.brokers import Broker, BrokerOutlet, Wanted
+from forebay.claim_check import kept_of, large_of
 from forebay.redis_parts import RedisParts, parts_of
 from forebay.settings import BadSettings, Settings
 from forebay.stores import notices_of, open_catalog, store_of
@@ -23,23 +23,18 @@ from pipelines.clock import SystemClock
 from pipelines.flow.observer import Unobserved
 from pipelines.flow.sweeper import HOLD_S, Sweeper, SweepPlan
 from pipelines.flow.worker import Outside, Plan, Worker
-from pipelines.payloads.deposits import Deposits
 from pipelines.payloads.janitor import Janitor
-from pipelines.payloads.watched import WatchedPayloads
-from pipelines.ports import Outlet
 from pipelines.queues.store_queue import StoreQueue
 from pipelines.queues.strangers import Strangers
 from pipelines.store.sql import SqlStore
 from schemas.jobs import DEFAULT_TENANT
 from workers.fleet import LoadedFleet, load_fleet
 from workers.metrics import PrometheusObserver
+from workers.strays import StraysSeen
 from workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from api.deps import Large
     from api.front import Front
-    from pipelines.payloads.folder import FolderPayloads
-    from pipelines.payloads.s3 import S3Payloads
 
 log = logging.getLogger("forebay")
 
@@ -84,16 +79,17 @@ def api_of(settings: Settings) -> Api:
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         outlet = _api_outlet(settings, catalog, stack)
-        kept = _kept(settings, store)
+        kept = kept_of(settings, store, stack)
         deps = Deps(
             store=store,
             catalog=catalog,
             notices=notices,
             outlet=outlet,
+            broker_fault=lambda: None if outlet is None else outlet.away,
             keys=settings.tenants,
             limits=Limits(body=settings.max_body, queued=settings.max_queued, rate=settings.rate),
             release=version(),
-            large=_large(settings, kept),
+            large=large_of(settings, kept),
             kept=None if redis is None else redis.results(settings, stack),
             shared_rates=None if redis is None else redis.buckets(settings, stack),
             degrading=[] if redis is None else [lambda: redis.health.fault],
@@ -122,11 +118,13 @@ def worker_of(settings: Settings) -> Serving:
         observer = PrometheusObserver(registry, log.warning, time.time)
         credits = settings.credits or max(LEAST_CREDITS, BATCHES_OF_CREDIT * fleet.largest_batch)
         deliveries = max(spec.limits.max_deliveries for spec in catalog.specs() if spec.pool == settings.pool)
-        broker = _broker(settings, catalog, Wanted(credits, deliveries, _strangers(settings, catalog, store)), stack)
+        broker = _broker(
+            settings, catalog, Wanted(credits, deliveries, _strangers(settings, catalog, store, registry)), stack
+        )
         queue, outlet = (None, None) if broker is None else (broker.queue, broker.outlet)
         most_bytes = settings.credit_bytes // 4
         receiving = queue or StoreQueue(store, fleet.models, settings.lease, most=credits, most_bytes=most_bytes)
-        kept = _kept(settings, store)
+        kept = kept_of(settings, store, stack)
         payloads, janitor = (None, None) if kept is None else (kept.payloads, kept.janitor)
         outside = Outside(
             store, receiving, fleet, notices, SystemClock(), random.Random(), observer, outlet, payloads, janitor
@@ -143,11 +141,12 @@ def worker_of(settings: Settings) -> Serving:
             registry.register(broker.gauges)
 
         def unready() -> list[str]:
-            lines = (worker.sweeper.away, queue and queue.away, payloads and payloads.away)
+            lines = (worker.sweeper.away, queue and queue.away)
             return [line for line in lines if line]
 
         def degraded() -> list[str]:
-            return [redis.health.fault] if redis is not None and redis.health.fault else []
+            lines = (redis and redis.health.fault, kept and kept.away())
+            return [line for line in lines if line]
 
         return Serving(supervisor, registry, fleet, unready, degraded, stack.pop_all().close)
 
@@ -161,7 +160,7 @@ def _redis(settings: Settings, stack: ExitStack) -> RedisParts | None:
     return redis
 
 
-def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> Outlet | None:
+def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> BrokerOutlet | None:
     outlet = queues.api_outlet(settings, catalog, log.warning)
     if outlet is not None:
         stack.callback(outlet.close)
@@ -175,38 +174,11 @@ def _broker(settings: Settings, catalog: Catalog, wanted: Wanted, stack: ExitSta
     return broker
 
 
-def _strangers(settings: Settings, catalog: Catalog, store: SqlStore) -> Strangers:
+def _strangers(settings: Settings, catalog: Catalog, store: SqlStore, registry: CollectorRegistry) -> Strangers:
     """What other services put on the queue."""
     tenant = DEFAULT_TENANT if settings.queue_at is None else settings.queue_at.tenant
-    return Strangers(store.keep_strays, Adopter(store, Admission(catalog), tenant).adopt)
-
-
-class _Kept(Struct, frozen=True):
-    """The claim check."""
-
-    place: "FolderPayloads | S3Payloads"
-    payloads: WatchedPayloads
-    janitor: Janitor
-
-
-def _kept(settings: Settings, store: SqlStore) -> _Kept | None:
-    """None when rows hold everything."""
-    place = payloads_of(settings, store)
-    if place is None:
-        return None
-    payloads = WatchedPayloads(place, log.warning)
-    return _Kept(place, payloads, Janitor(payloads, place, store, SystemClock(), log.info))
-
-
-def _large(settings: Settings, kept: _Kept | None) -> "Large | None":
-    from api.deps import Large
-    from pipelines.payloads.folder import FolderPayloads
-
-    if kept is None:
-        return None
-    receiving = kept.place if isinstance(kept.place, FolderPayloads) else None
-    deposits = Deposits(kept.payloads, settings.inline_bytes)
-    return Large(deposits, kept.place, receiving, settings.max_upload, lambda: kept.payloads.away)
+    keep = StraysSeen(store.keep_strays, registry, lambda line: log.warning("%s", line), time.monotonic)
+    return Strangers(keep, Adopter(store, Admission(catalog), tenant).adopt)
 
 
 def _sweeping(settings: Settings) -> SweepPlan:

@@ -36,6 +36,8 @@ class Message(Struct, frozen=True):
     """On its way in: how often the broker has handed it out, where it counts that; 0: it does not."""
     tenant: str | None = None
     """Of the row, when that is known. It does not travel."""
+    fence: int = 0
+    """On its way out: the row's when it was chosen for sending. It does not travel."""
     doom: Dead | None = None
     """Decided before its claim: what the row of this generation is recorded as, instead of running. It does not travel."""
 

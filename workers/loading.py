@@ -16,7 +16,7 @@ from pipelines.inputs.kinds import NUMPY
 from pipelines.output_checks import OutputChecks
 from pipelines.outputs import OutputCodec
 from pipelines.ports import InvalidInput, Model, OutOfMemory, Tensors
-from schemas.model_spec import Batching, TensorSpec
+from schemas.model_spec import Batching, ModelSpec, TensorSpec
 from workers.artifacts import check_digests
 from workers.errors import BadArtifact, RuntimeMissing, one_line
 from workers.hooks import Hooks, load_hooks
@@ -44,13 +44,12 @@ class LoadedModel:
         self._outputs = OutputCodec(version.spec)
         self._checks = OutputChecks(version.spec.outputs)
         self._weighed = hooks.cost is not None
-        # Without hooks and with fixed shapes every item is like every other.
-        self._uniform = hooks.preprocess is None and all(-1 not in tensor.shape for tensor in version.spec.inputs)
+        self._uniform = _is_uniform(version.spec, hooks)
         self._padded = frozenset(tensor.name for tensor in version.spec.inputs if tensor.pad is not None) | set(
             hooks.pads
         )
         self.hooked = hooks.preprocess is not None or self._weighed
-        self.columnar = self._uniform and not self._weighed and hooks.postprocess is None
+        self.columnar = is_columnar(version.spec, hooks)
         """Whether `answer_many` can answer at all."""
 
     def reading(self, inputs: Inputs) -> "LoadedModel":
@@ -144,6 +143,16 @@ class LoadedModel:
             return checked(output if self._hooks.postprocess is None else self._hooks.postprocess(output))
         except Exception as fault:  # noqa: BLE001  # the verdict on this output follows
             return InvalidOutput(one_line(f"postprocess: {describe(fault)}"))
+
+
+def is_columnar(spec: ModelSpec, hooks: Hooks) -> bool:
+    """Whether items need nothing done one by one."""
+    return _is_uniform(spec, hooks) and hooks.cost is None and hooks.postprocess is None
+
+
+def _is_uniform(spec: ModelSpec, hooks: Hooks) -> bool:
+    """Without hooks and with fixed shapes every item is like every other."""
+    return hooks.preprocess is None and all(-1 not in tensor.shape for tensor in spec.inputs)
 
 
 def _checked(tensors: Any) -> Tensors:

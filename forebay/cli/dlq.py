@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipelines.store.sql import SqlStore
 
 SHOWN_ERROR = 100
+MOST_COUNTED = 10_000
+"""Strays."""
 
 dlq = typer.Typer(help="Dead letters: ls, show, replay, discard.", no_args_is_help=True)
 dlq.command("replay")(dlq_acting.replay)
@@ -59,6 +61,8 @@ def ls(
             _print_groups(store.dead_letter_groups(tenant, wanted, limit), json)
         else:
             _print_letters(islice(replaying.select(store, tenant, wanted), limit), json)
+            if not json:
+                _hint_at_strays(store.count_strays(MOST_COUNTED))
 
 
 @dlq.command("show")
@@ -121,6 +125,13 @@ def _print_strays(strays: list[Stray], json: bool) -> None:
         ("source", "position", "seen", "bytes", "error"),
         [(x.source, x.position, iso(x.seen_at), len(x.raw or b""), x.error[:SHOWN_ERROR]) for x in strays],
     )
+
+
+def _hint_at_strays(count: int) -> None:
+    """They are not among the dead letters, and of no tenant."""
+    if count:
+        more = " or more" if count == MOST_COUNTED else ""
+        say(f"{count}{more} stray{'s' if count > 1 else ''}: forebay dlq ls --strays")
 
 
 def _print_groups(groups: list[Group], json: bool) -> None:

@@ -37,6 +37,7 @@ def score(
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Pass over files that cannot be read.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what another run published.")] = False,
     part_rows: Annotated[int, typer.Option(min=1, help="Rows of the input to one file of the output.")] = 1_000_000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, each with a replica of the model.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     models: Models = None,
     home: Home = None,
@@ -54,7 +55,7 @@ def score(
         model=model, input=input, output=output, run_id=run_id, version=version, where=where,
         columns=dict(_pair(each) for each in columns or ()),
         passthrough=None if passthrough is None else _names(passthrough), max_rejects=max_rejects,
-        skip_corrupt=skip_corrupt, overwrite=overwrite, part_rows=part_rows,
+        skip_corrupt=skip_corrupt, overwrite=overwrite, part_rows=part_rows, workers=workers,
     )  # fmt: skip
     with _bar() as show:
         progress = Progress(time.monotonic, _say, show)

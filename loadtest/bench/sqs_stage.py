@@ -26,6 +26,7 @@ from pipelines.queues.sqs_outlet import SqsOutlet
 from pipelines.queues.strangers import Strangers
 from pipelines.sqs.client import Endpoint, connect, connect_lean
 from pipelines.sqs.names import Named
+from pipelines.sqs.presence import Presence
 from pipelines.store.memory import MemoryStore
 from schemas.jobs import Submission
 from schemas.states import State
@@ -115,7 +116,12 @@ class Stage:
         name = f"bench-{uuid.uuid4().hex[:12]}"
         url = str(self._client.create_queue(QueueName=name)["QueueUrl"])
         outlet = SqsOutlet(
-            self._client, lambda model: Named(name), lambda: uuid.uuid4().hex, lambda line: None, 4, patience=120.0
+            self._client,
+            lambda model: Named(name),
+            lambda: uuid.uuid4().hex,
+            Presence(lambda line: None),
+            4,
+            patience=120.0,
         )
         assert all(outlet.send([Message(job.id, 0, job.inputs) for job in jobs]))
         outlet.close()

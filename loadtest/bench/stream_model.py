@@ -27,11 +27,11 @@ def write_repository(folder: Path, batch: int = BATCH, more: str = "") -> Path:
     version.mkdir(parents=True)
     (folder / NAME / "model.yaml").write_text(_SPEC % batch + more)
     path = version / "model.onnx"
-    path.write_bytes(_perceptron())
+    path.write_bytes(serialized())
     return path
 
 
-def _perceptron() -> bytes:
+def serialized() -> bytes:
     """float32[batch, 16] → float32[batch, 1]: dense layers, ReLU between them."""
     chance = np.random.default_rng(_SEED)
     nodes, weights, name = [], [], "features"

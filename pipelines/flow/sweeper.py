@@ -20,6 +20,8 @@ class SweepPlan(Struct, frozen=True):
     tombstones: float = 30 * 86_400.0
     """Longer than any broker keeps a message."""
     resend_after: float = 3600.0
+    adopt_every: int = 150
+    """Rounds from look to look for rows that were queued without a broker: it costs reading every row that is queued."""
 
 
 class Sweeper:
@@ -39,6 +41,7 @@ class Sweeper:
         self._outlet = outlet
         self._remove = remove
         self.plan = plan
+        self._rounds = 0
         self.away: str | None = None
         """One line while the store is away, as of the last round. Any thread may read it."""
 
@@ -52,10 +55,20 @@ class Sweeper:
             if swept is not None and swept.refs:
                 self._remove(swept.refs)
             if swept is not None and self._outlet is not None:
+                self._adopt()
                 self._send(self._outlet)
         except StoreAway as away:
             self.away = str(away)
             self._observer.trouble(f"sweep: {away}")
+
+    def _adopt(self) -> None:
+        if self._rounds % self.plan.adopt_every == 0:
+            adopted = self._store.adopt()
+            if adopted:
+                self._observer.trouble(
+                    f"{adopted} jobs were queued without FOREBAY_QUEUE, and are sent now: set it wherever jobs are submitted"
+                )
+        self._rounds += 1
 
     def _send(self, outlet: Outlet) -> None:
         messages = self._store.to_send(MOST, HOLD_S, self.plan.resend_after)
@@ -63,7 +76,7 @@ class Sweeper:
             return
         confirmed = outlet.send(messages)
         sent = [message for message, ok in zip(messages, confirmed, strict=True) if ok]
-        self._store.stamp_sent(sent, never_claimed=False)
+        self._store.stamp_sent(sent)
         if len(sent) < len(messages):
             self._store.unhold([message for message, ok in zip(messages, confirmed, strict=True) if not ok])
             self._observer.trouble(f"the broker confirmed {len(sent)} of {len(messages)} messages")

@@ -22,7 +22,7 @@ _SECRET_BYTES = 32
 
 
 class FolderPayloads:
-    """See `pipelines.payloads.port`: Payloads, Shelf, Uploads and Receiving."""
+    """See `pipelines.payloads.port`: Payloads, Shelf, Uploads, Receiving and Place."""
 
     def __init__(self, root: Path, store: str, now: Callable[[], float] = time.time) -> None:
         """`store`: whose payloads these are. `now`: epoch seconds."""
@@ -75,6 +75,16 @@ class FolderPayloads:
 
     def presign(self, key: str, size: int | None, seconds: float) -> Presigned | None:
         return None
+
+    def look(self) -> None:
+        """It need not be there yet: the first put makes it."""
+        with told("of all", self.place):
+            at = next(folder for folder in (self._root, *self._root.parents) if folder.exists())
+            if not at.is_dir():
+                raise PayloadsAway(f"payloads: {self.place}: {at} is no folder")
+            if not os.access(at, os.W_OK | os.X_OK):
+                where = "it" if at == self._root else f"not there, and {at}"
+                raise PayloadsAway(f"payloads: {self.place}: {where} cannot be written to by this user")
 
     def receive(self, key: str) -> "IncomingFile":
         with told(key, self.place):

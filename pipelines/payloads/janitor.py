@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from pipelines.clock import Clock
+from pipelines.payloads import keys
 from pipelines.payloads.port import Payloads, PayloadsAway, Shelf
 from pipelines.store.port import Store, StoreAway
 
@@ -55,7 +56,7 @@ class Janitor:
     def put(self, refs: Sequence[str]) -> None:
         """Remove these: their rows are gone, and that is committed."""
         with self._changed:
-            self._waiting.extend(refs)
+            self._waiting.extend(filter(keys.is_key, refs))
             self._changed.notify_all()
 
     def wait(self, timeout: float) -> None:
@@ -91,7 +92,7 @@ class Janitor:
             return 0
         removed = 0
         for page in self._shelf.older(self._plan.age):
-            orphans = self._store.unnamed(page)
+            orphans = self._store.unnamed(list(filter(keys.is_key, page)))  # the rest is not ours to remove
             self._payloads.remove(orphans)
             removed += len(orphans)
         if removed:

@@ -57,6 +57,14 @@ def check(key: str) -> str:
     return key
 
 
+def is_key(text: str) -> bool:
+    """Others put things among payloads too: a file system, a file browser, the console of S3."""
+    try:
+        return check(text) == text
+    except ValueError:
+        return False
+
+
 def digest_of(key: str) -> str | None:
     """Hex sha256 of the content; None for an upload that nobody named the sha256 of."""
     found = _KEY.fullmatch(key)

@@ -37,6 +37,15 @@ class Shelf(Protocol):
         """Keys of what was put more than `age` seconds ago, in pages. Raises PayloadsAway."""
 
 
+class Place(Protocol):
+    """For whoever wants to know whether it is there, and puts nothing."""
+
+    place: str
+
+    def look(self) -> None:
+        """Whether it would take payloads, as far as can be told without one. Raises PayloadsAway."""
+
+
 class Found(Struct, frozen=True):
     size: int
     """Bytes."""

@@ -32,7 +32,7 @@ def connect(at: S3Address) -> "S3Client":
 
 
 class S3Payloads:
-    """See `pipelines.payloads.port`: Payloads, Shelf and Uploads."""
+    """See `pipelines.payloads.port`: Payloads, Shelf, Uploads and Place."""
 
     def __init__(self, client: "S3Client", at: S3Address, store: str, now: Callable[[], float] = time.time) -> None:
         """`store`: whose payloads these are. `now`: epoch seconds."""
@@ -90,6 +90,14 @@ class S3Payloads:
             url = self._client.generate_presigned_url("put_object", Params=given, ExpiresIn=int(seconds))
         return Presigned(url, headers)
 
+    def look(self) -> None:
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as fault:
+            raise PayloadsAway(f"payloads: {self.place}: {_refusal(fault)}") from fault
+        except (BotoCoreError, OSError) as fault:
+            raise PayloadsAway(f"payloads: {self.place}: {_one_line(fault)}") from fault
+
     def _remove(self, keys: Sequence[str]) -> None:
         named = [{"Key": self._name(key)} for key in keys]
         with self._told(f"{keys[0]} and {len(keys) - 1} more"):
@@ -113,6 +121,17 @@ class S3Payloads:
             raise PayloadsAway(f"payload {key}: {self.place}: {_one_line(fault)}") from fault
         except (BotoCoreError, OSError) as fault:
             raise PayloadsAway(f"payload {key}: {self.place}: {_one_line(fault)}") from fault
+
+
+def _refusal(fault: ClientError) -> str:
+    """Of a HeadBucket, whose answers have no body and so no text."""
+    match fault.response.get("Error", {}).get("Code"):
+        case "404" | "NoSuchBucket":
+            return "there is no such bucket"
+        case "403" | "AccessDenied":
+            return "the credentials are refused, or lack the permission s3:ListBucket"
+        case _:
+            return _one_line(fault)
 
 
 def _one_line(fault: BaseException) -> str:

@@ -35,9 +35,9 @@ class Origin(Struct, frozen=True):
 
 
 def encode(message: Message, most: int = INLINE_BYTES) -> bytes:
-    """The body. An input of more than `most` bytes stays in its row."""
+    """The body. An input of more than `most` bytes stays in its row, and one that was put elsewhere stays there."""
     inputs = message.inputs
-    if inputs is None or len(inputs) > most:
+    if not inputs or len(inputs) > most:
         return _encoder.encode(Envelope(message.id, message.generation))
     digest = hashlib.sha256(inputs).hexdigest()
     return _encoder.encode(Envelope(message.id, message.generation, digest=digest, inputs=msgspec.Raw(inputs)))

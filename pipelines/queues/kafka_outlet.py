@@ -7,10 +7,13 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipelines.kafka.errors import error_of, one_line
+from pipelines.outage import Outage
 from pipelines.ports import Message
 from pipelines.queues.kafka_messages import encode
 
 PATIENCE_S = 1.0
+SEND = "send"
+"""The kind of call, for readiness and log."""
 _SLICE_S = 0.02
 """Another thread may have been handed our reports: look so often."""
 
@@ -50,7 +53,7 @@ class KafkaOutlet:
         self._make = make
         self._topic_of = topic_of
         self._monotonic = monotonic
-        self._tell = tell
+        self._outage = Outage("kafka", tell, monotonic)
         self._patience = patience
         self._producer = make()
         self._renewing = threading.Lock()
@@ -66,16 +69,22 @@ class KafkaOutlet:
         until = self._monotonic() + self._patience
         while not tally.complete() and self._monotonic() < until:
             producer.poll(_SLICE_S)
-        if tally.fault is not None:
-            self._note(producer, tally.fault)
+        self._note(producer, tally)
         return list(tally.confirmed)
 
     def answers(self) -> bool:
         try:
             self._producer.list_topics(timeout=self._patience)
-        except KafkaException:
+        except KafkaException as fault:
+            self._outage.complained(SEND, f"kafka: {one_line(error_of(fault))}")
             return False
+        self._outage.answered(SEND)
         return True
+
+    @property
+    def away(self) -> str | None:
+        """One line since something was not confirmed, until all of a send is."""
+        return self._outage.away
 
     def close(self) -> None:
         """What is on its way gets a moment."""
@@ -94,8 +103,15 @@ class KafkaOutlet:
         except KafkaException as fault:
             tally.report(place, error_of(fault))
 
-    def _note(self, producer: Producer, error: KafkaError) -> None:
-        self._tell(f"kafka: not sent: {one_line(error)}")
+    def _note(self, producer: Producer, tally: _Tally) -> None:
+        error = tally.fault
+        if error is None:
+            if tally.complete():
+                self._outage.answered(SEND)
+            else:
+                self._outage.complained(SEND, f"kafka: not sent: no answer within {self._patience:g} s")
+            return
+        self._outage.complained(SEND, f"kafka: not sent: {one_line(error)}")
         if error.fatal() or error.code() == KafkaError._FATAL:
             with self._renewing:
                 if self._producer is producer:

@@ -14,7 +14,9 @@ from schemas.reasons import Reason
 from schemas.strays import Stray
 from schemas.verdicts import Dead
 
-SYSTEM_ATTRIBUTES = ("ApproximateReceiveCount", "MessageGroupId")
+_SENT_TO = "DeadLetterQueueSourceArn"
+"""Of a message in a dead-letter queue: the queue that gave it up."""
+SYSTEM_ATTRIBUTES = ("ApproximateReceiveCount", "MessageGroupId", _SENT_TO)
 _GROUP = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 _NONCHARACTERS = ("\ufffe", "\uffff")
 """The two characters of JSON's that SQS refuses."""
@@ -67,7 +69,10 @@ def _group(id: str) -> str:
 
 
 def _origin(received: Any, source: str) -> Origin:
-    group = (received.get("Attributes") or {}).get("MessageGroupId")
+    attributes = received.get("Attributes") or {}
+    group = attributes.get("MessageGroupId")
+    # Wherever it lies now: a job is named by where its message was sent to, and must not be made a second time.
+    source = attributes.get(_SENT_TO, source).rpartition(":")[2]
     headers = tuple(
         (name, _value(attribute)) for name, attribute in sorted((received.get("MessageAttributes") or {}).items())
     )

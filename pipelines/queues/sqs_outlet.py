@@ -13,9 +13,12 @@ from pipelines.sqs.daemons import Daemons
 from pipelines.sqs.errors import RAISED, fault_of
 from pipelines.sqs.faults import SqsFault
 from pipelines.sqs.names import Named
+from pipelines.sqs.presence import Presence
 from pipelines.sqs.queues import url_of
 
 PATIENCE_S = 1.0
+SEND = "send"
+"""The kind of call, for presence."""
 
 
 class _Batch(Struct):
@@ -23,6 +26,15 @@ class _Batch(Struct):
     places: list[int] = []
     entries: list[dict[str, Any]] = []
     size: int = 0
+
+
+class _Outcome(Struct, frozen=True):
+    """Of one batch."""
+
+    places: list[int] = []
+    """Those that were confirmed."""
+    fault: str | None = None
+    """One line about the others."""
 
 
 class SqsOutlet:
@@ -33,7 +45,7 @@ class SqsOutlet:
         client: Sqs,
         queue_of: Callable[[str], Named],
         unique: Callable[[], str],
-        tell: Callable[[str], None],
+        presence: Presence,
         parallel: int = 4,
         patience: float = PATIENCE_S,
     ) -> None:
@@ -41,10 +53,15 @@ class SqsOutlet:
         self._client = client
         self._queue_of = queue_of
         self._unique = unique
-        self._tell = tell
+        self._presence = presence
         self._patience = patience
         self._urls: dict[Named, str] = {}
         self._pool = Daemons(parallel, "forebay-sqs-send")
+
+    @property
+    def away(self) -> str | None:
+        """One line since something was not confirmed, until all of a send is."""
+        return self._presence.away
 
     def send(self, messages: Sequence[Message], delay: float = 0.0) -> list[bool]:
         """With a delay nothing is sent, and the sweeper sends when the row is due: a message kept back by SQS would only
@@ -56,11 +73,12 @@ class SqsOutlet:
         done, late = wait(asked, self._patience)
         for future in late:
             future.cancel()
-        for future in done:
-            for place in future.result():
+        outcomes = [future.result() for future in done]
+        for outcome in outcomes:
+            for place in outcome.places:
                 confirmed[place] = True
-        if late:
-            self._tell(f"sqs: not sent: no answer within {self._patience:g} s")
+        faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
+        self._note([*faults, *([f"sqs: {SEND}: no answer within {self._patience:g} s"] if late else [])])
         return confirmed
 
     def answers(self) -> bool:
@@ -70,7 +88,9 @@ class SqsOutlet:
         done, late = wait(asked, self._patience)
         for future in late:
             future.cancel()
-        return not late and all(future.exception() is None for future in done)
+        faults = [str(fault) for future in done if (fault := future.exception()) is not None]
+        self._note([*faults, *([f"sqs: no answer within {self._patience:g} s"] if late else [])])
+        return not late and not faults
 
     def close(self) -> None:
         self._pool.shutdown(wait=False)
@@ -94,22 +114,28 @@ class SqsOutlet:
             batch.size += size
         yield from open_.values()
 
-    def _send(self, batch: _Batch) -> list[int]:
-        """The places of those that were confirmed. Raises nothing."""
+    def _note(self, faults: Sequence[str]) -> None:
+        """Once for each send: what comes in late changes nothing about what was left to the sweeper."""
+        if faults:
+            self._presence.complained(SEND, faults[0])
+        else:
+            self._presence.answered(SEND)
+
+    def _send(self, batch: _Batch) -> _Outcome:
+        """Raises nothing."""
         where = f"queue {batch.queue.name!r}"
         try:
             answer = self._client.send_message_batch(QueueUrl=self._url(batch.queue), Entries=batch.entries)
         except RAISED as fault:
-            self._tell(f"sqs: not sent: {fault_of(fault, where)}")
-            return []
+            return _Outcome(fault=str(fault_of(fault, f"{SEND}, {where}")))
         except SqsFault as fault:
-            self._tell(f"sqs: not sent: {fault}")
-            return []
+            return _Outcome(fault=str(fault))
+        places = [int(each["Id"]) for each in answer.get("Successful") or ()]
         failed = answer.get("Failed") or ()
-        if failed:
-            told = f"{failed[0].get('Code')}: {failed[0].get('Message')}"
-            self._tell(f"sqs: {len(failed)} not sent: {where}: {told}")
-        return [int(each["Id"]) for each in answer.get("Successful") or ()]
+        if not failed:
+            return _Outcome(places)
+        told = f"{failed[0].get('Code')}: {failed[0].get('Message')}"
+        return _Outcome(places, f"sqs: {SEND}, {where}: {len(failed)} of {len(batch.places)} not sent: {told}")
 
     def _url(self, queue: Named) -> str:
         """Looked up once: a queue that was made anew has the same."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 from pipelines.s3.address import S3Address
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from types_boto3_s3 import S3Client
 
 
@@ -24,9 +25,15 @@ RAISED = (BotoCoreError, ValueError)
 """What `connect` may raise."""
 
 
-def connect(at: S3Address, bounds: Bounds) -> "S3Client":
+def session() -> "Session":
     """Credentials come as the SDK finds them: variables, profile, or the role of the machine."""
     import boto3
+
+    return boto3.session.Session()
+
+
+def connect(at: S3Address, bounds: Bounds, within: "Session | None" = None) -> "S3Client":
+    """`within`: of a session that has made a client before, another one costs next to nothing."""
     from botocore.config import Config
 
     # Checksums of the SDK's own choosing are unknown to many that speak S3's protocol, and we keep digests of our own.
@@ -36,7 +43,4 @@ def connect(at: S3Address, bounds: Bounds) -> "S3Client":
         request_checksum_calculation="when_required", response_checksum_validation="when_required",
         s3=None if at.endpoint is None else {"addressing_style": "path"},
     )  # fmt: skip
-    client: S3Client = boto3.session.Session().client(
-        "s3", endpoint_url=at.endpoint, region_name=at.region, config=config
-    )
-    return client
+    return (within or session()).client("s3", endpoint_url=at.endpoint, region_name=at.region, config=config)

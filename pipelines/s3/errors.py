@@ -83,4 +83,6 @@ def _answered(fault: ClientError, at: S3Address, guide: str) -> str:
         return f"the credentials are refused: {code}: {text}"
     if code in _ELSEWHERE:
         return f"the bucket is in another region: give the right one, ?region=… ({code}: {text})"
+    if code.isdigit() and code.startswith("4"):  # S3's own are words
+        return f"{at.endpoint or 'AWS'} does not answer as S3 does ({code}: {text}): is the endpoint right?"
     return f"{fault.operation_name}: {code}: {text}"

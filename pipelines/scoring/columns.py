@@ -115,7 +115,7 @@ class ColumnReader:
         try:
             self._codec.convert(by_name)
         except InvalidInput as refusal:
-            return refusal
+            return refusal.with_traceback(None)  # which would keep the row
         # Never seen, and tested against: that the two ways disagree must not end a run of millions.
         return InvalidInput("inputs: do not fit the model when read from columns")
 

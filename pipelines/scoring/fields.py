@@ -45,7 +45,7 @@ def column(batch: pa.RecordBatch, path: Path) -> pa.Array:
 
 def nearest(fields: pa.Schema, name: str) -> str:
     """For the message about a column that is not there."""
-    close = difflib.get_close_matches(name, list(_names(fields)), n=3)
+    close = difflib.get_close_matches(name, list(_names(fields)), n=3, cutoff=0.5)
     return f"nearest: {', '.join(close)}" if close else f"there are: {_few(list(fields.names))}"
 
 

@@ -16,14 +16,13 @@ Fine: TypeAlias = np.ndarray | None
 def numbers(array: pa.Array, spec: TensorSpec) -> tuple[np.ndarray, Fine]:
     """One number per value. The same values, and the same places off, as `pipelines.inputs.column.Column` has them. May
     be a view of the column's memory, which is not to be written to."""
-    array = plain(array)
+    array = _plain(array)
     if not array.null_count:
         return _cast(array.to_numpy(zero_copy_only=False), spec)
     there = array.is_valid().to_numpy(zero_copy_only=False)
     # Filled first: numpy would make floats of integers that have nulls.
-    values, fine = _cast(
-        array.fill_null(False if types.is_boolean(array.type) else 0).to_numpy(zero_copy_only=False), spec
-    )
+    filled = array.fill_null(False if types.is_boolean(array.type) else 0)
+    values, fine = _cast(filled.to_numpy(zero_copy_only=False), spec)
     if not spec.nan:
         return values, both(there, fine)
     return np.where(there, values, values.dtype.type("nan")), fine
@@ -36,11 +35,14 @@ def both(one: Fine, other: Fine) -> Fine:
     return fine
 
 
-def plain(array: pa.Array) -> pa.Array:
-    """Without dictionary; decimals as floats, by way of text: Arrow's own cast does not round every one correctly."""
+def _plain(array: pa.Array) -> pa.Array:
+    """Without dictionary, nulls without a type as nulls of one, and decimals as floats."""
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if types.is_null(array.type):
+        return array.cast(pa.bool_())
     if types.is_decimal(array.type):
+        # By way of text: Arrow's own cast does not round every one correctly.
         return array.cast(pa.string()).cast(pa.float64())
     return array
 

@@ -1,17 +1,18 @@
 """One part, from its row groups to its file: reading, running and writing at the same time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 import pyarrow as pa
 from msgspec import Struct
 
 from pipelines.scoring.overlap import ahead
-from pipelines.scoring.predicting import Predictor, Reject
+from pipelines.scoring.predicting import Answered, Predictor, Reject
 from pipelines.scoring.reading import Reader
 from pipelines.scoring.rejecting import write_rejects
 from pipelines.scoring.storage.port import Parts
+from pipelines.scoring.suspects import Announce, Suspects
 from pipelines.scoring.writing import ParquetFile
 from schemas.scoring import InputFile, PartDone, PartPlan
 
@@ -20,6 +21,13 @@ DEPTH = 2
 
 Tell = Callable[[int, int], bool]
 """Told rows read and rows rejected since it was told last; False: stop."""
+
+
+NONE = Suspects()
+
+
+def nobody(batch: int, row: int | None) -> None:
+    """Nobody wants to know what runs."""
 
 
 class Stopped(Exception):
@@ -37,13 +45,23 @@ class PartScorer(Struct, frozen=True):
     """Of the output."""
     parts: Parts
 
-    def score(self, part: PartPlan, tell: Tell, even_empty: bool = False) -> PartDone:
+    def score(
+        self,
+        part: PartPlan,
+        tell: Tell,
+        even_empty: bool = False,
+        suspects: Suspects = NONE,
+        announce: Announce = nobody,
+    ) -> PartDone:
         """`even_empty`: a file is written though no row was answered. Raises ScoreFault, Stopped."""
         began = time.monotonic()
         path = path_of(self.run_id, part)
         file = ParquetFile(self.parts, path, self.schema)
         try:
-            read, rejects = self._write(part, file, tell)
+            batches = ahead(self.reader.batches(part), DEPTH, "forebay-reading")
+            answers = ahead(self.predictor.answers(batches, suspects, announce), DEPTH, "forebay-running")
+            with closing(answers):
+                read, rejects = _write(answers, file, tell)
             stored = file.finish(even_empty)
             rejected = write_rejects(self.parts, path, rejects, self.reader, self.files)
         except BaseException:
@@ -51,18 +69,17 @@ class PartScorer(Struct, frozen=True):
             raise
         return PartDone(part.number, stored, rejected, read, time.monotonic() - began, tuple(self.reader.skipped))
 
-    def _write(self, part: PartPlan, file: ParquetFile, tell: Tell) -> tuple[int, list[Reject]]:
-        read = 0
-        rejects: list[Reject] = []
-        batches = ahead(self.reader.batches(part), DEPTH, "forebay-reading")
-        with closing(ahead(self.predictor.answers(batches), DEPTH, "forebay-running")) as answers:
-            for answered in answers:
-                file.write(answered.output)
-                rejects += answered.rejects
-                read += answered.read
-                if not tell(answered.read, len(answered.rejects)):
-                    raise Stopped
-        return read, rejects
+
+def _write(answers: Iterable[Answered], file: ParquetFile, tell: Tell) -> tuple[int, list[Reject]]:
+    read = 0
+    rejects: list[Reject] = []
+    for answered in answers:
+        file.write(answered.output)
+        rejects += answered.rejects
+        read += answered.read
+        if not tell(answered.read, len(answered.rejects)):
+            raise Stopped
+    return read, rejects
 
 
 def path_of(run_id: str, part: PartPlan) -> str:

@@ -1,7 +1,7 @@
 """A batch of rows to a batch of answers: the quick way for what is well, and for the rest what the stream lane does."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,8 @@ from pipelines.ports import Tensors
 from pipelines.scoring.answers import AnswerWriter
 from pipelines.scoring.columns import ColumnReader
 from pipelines.scoring.reading import FILE, ROW
-from pipelines.scoring.rows import Each, Stacked
+from pipelines.scoring.rows import Each, Rows, Stacked
+from pipelines.scoring.suspects import Announce, Suspects
 from schemas.reasons import Reason
 
 PATIENCE_S = 3600.0
@@ -30,6 +31,9 @@ class Scored(Served[Tensors, Tensors], Protocol):
     def predict_batch(self, batch: Tensors) -> Tensors:
         """See `pipelines.ports.Model`."""
         ...
+
+
+_CRASHED = Refused(Reason.CRASHED, "it takes its process down with it", 1)
 
 
 class Reject(Struct, frozen=True):
@@ -63,14 +67,38 @@ class Predictor:
         self._runner: Runner[Tensors, Tensors] = Runner(model, chance, sleep)
         self.schema_names = [*self._kept, *answers.schema.names]
 
-    def answers(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Answered]:
-        for batch in batches:
-            yield self._answered(batch)
+    def answers(self, batches: Iterable[pa.RecordBatch], suspects: Suspects, announce: Announce) -> Iterator[Answered]:
+        """`announce`: told before each batch, and before each row of a suspect one."""
+        for number, batch in enumerate(batches):
+            announce(number, None)
+            if number in suspects.careful:
+                crashed = {row for at, row in suspects.crashed if at == number}
+                yield self._carefully(batch, crashed, lambda row, number=number: announce(number, row))  # type: ignore[misc]
+            else:
+                yield self._answered(batch)
 
     def _answered(self, batch: pa.RecordBatch) -> Answered:
         rows = self._columns.rows(batch)
         arrays, refused = self._run(rows.given)
-        places = np.arange(batch.num_rows) if rows.good is None else rows.good
+        return self._together(batch, rows, arrays, refused)
+
+    def _carefully(self, batch: pa.RecordBatch, crashed: Collection[int], announce: Callable[[int], None]) -> Answered:
+        """Row by row: what ends the process is known then."""
+        rows = self._columns.rows(batch)
+        places = _places(batch, rows)
+        found: list[Tensors | Refused] = []
+        for place, item in zip(places, _items(rows.given, 0, rows.given.count), strict=True):
+            if int(place) in crashed:
+                found.append(_CRASHED)
+                continue
+            announce(int(place))
+            found += self._runner.run([item], lambda: PATIENCE_S, alone=True)
+        return self._together(batch, rows, *self._sorted_out(found))
+
+    def _together(
+        self, batch: pa.RecordBatch, rows: Rows, arrays: list[pa.Array], refused: Mapping[int, Refused]
+    ) -> Answered:
+        places = _places(batch, rows)
         rejects = [(place, Refused(Reason.INVALID_INPUT, str(why), 1)) for place, why in rows.bad.items()]
         rejects += [(int(places[place]), why) for place, why in refused.items()]
         kept = batch.select(self._kept)
@@ -90,6 +118,9 @@ class Predictor:
         for start in range(0, given.count, most):
             items = _items(given, start, min(start + most, given.count))
             found += self._runner.run(items, lambda: PATIENCE_S)
+        return self._sorted_out(found)
+
+    def _sorted_out(self, found: Sequence[Tensors | Refused]) -> tuple[list[pa.Array], dict[int, Refused]]:
         refused = {place: each for place, each in enumerate(found) if isinstance(each, Refused)}
         return self._answers.columns([each for each in found if not isinstance(each, Refused)]), refused
 
@@ -105,6 +136,11 @@ class Predictor:
         except Exception:  # noqa: BLE001  # the long way round finds whose fault it is
             return None
         return self._answers.stacked(stacked, given.count)
+
+
+def _places(batch: pa.RecordBatch, rows: Rows) -> np.ndarray:
+    """Of the good rows, in the batch."""
+    return np.arange(batch.num_rows) if rows.good is None else rows.good
 
 
 def _items(given: Stacked | Each, start: int, end: int) -> list[Tensors]:

@@ -7,10 +7,11 @@ from typing import Protocol
 import msgspec
 import pyarrow as pa
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipelines.scoring.assembling import Assembly, assemble
 from pipelines.scoring.dataset import DataSet, Files, Listed, changed_files, parquet_files, read_footers
-from pipelines.scoring.faults import BadOrder, InputChanged, OtherRun, TooManyRejects
+from pipelines.scoring.faults import BadOrder, InputChanged, OtherRun, RunBusy, TooManyRejects
 from pipelines.scoring.part import Tell
 from pipelines.scoring.planning import Pruning, input_files, parts_of
 from pipelines.scoring.storage.port import Held, Parts, Records, Storage
@@ -20,6 +21,7 @@ from schemas.scoring import Column, InputFile, Manifest, Order, PartDone, PartPl
 
 PLAN = "plan.json"
 ATTEMPTS = "attempts.json"
+TAGS = "tags.json"
 _SHOWN = 5
 _NOTHING = PartPlan(0, "", (), 0)
 """Of an output without rows: one file all the same, for its columns."""
@@ -31,6 +33,10 @@ class Attempts(Struct):
     began: str
     count: int = 0
     seconds: float = 0.0
+    open: bool = False
+    """Whether one goes on, or was killed."""
+    killed: int = 0
+    """Since a part was done."""
 
 
 class Work(Struct, frozen=True):
@@ -42,6 +48,8 @@ class Work(Struct, frozen=True):
     parts: Parts
     even_empty: int
     """Part that gets a file though it has no rows: an output without any would have no columns."""
+    killed: int = 0
+    """Attempts before this one that were killed, and no part done in between: it may be a row's doing."""
 
 
 class Engine(Protocol):
@@ -81,29 +89,35 @@ class Run(Struct, frozen=True):
     def run(self, observer: Observer, overwrite: bool = False) -> Manifest:
         """Raises ScoreFault, Stopped; then nothing is published, and the same call goes on from there."""
         published = self._published(overwrite)
-        if published is not None:
-            return published
-        held = self.storage.lock(self.order.run_id, self.holder, self.tell)
+        try:
+            held = self.storage.lock(self.order.run_id, self.holder, self.tell)
+        except RunBusy:
+            if published is None:
+                raise
+            return published  # whoever is at it there, this run is over
         try:
             return self._held(held, observer, overwrite)
         finally:
             held.release()
 
     def _held(self, held: Held, observer: Observer, overwrite: bool) -> Manifest:
-        published = self._published(overwrite)  # by the one who held it before us
-        if published is not None:
+        published = self._published(overwrite)
+        if published is not None:  # by the one who held it before us, who may have been killed right after
             self.storage.forget(self.order.run_id)
             return published
         records, parts = self.storage.run(self.order.run_id)
         began = self.now()
         attempts = _attempts(records, began)
+        records.put(ATTEMPTS, encode(attempts))
         plan, assembly, data = self._planned(held, records)
-        tags = Tags(self.files, plan.files)
+        tags = Tags(self.files, plan.files, lambda files: records.put(TAGS, encode([file.tag for file in files])))
         try:
-            done = self._scored(held, records, Work(plan, assembly, data, parts, _even_empty(plan)), observer)
+            work = Work(plan, assembly, data, parts, _even_empty(plan), attempts.killed)
+            done = self._scored(held, records, work, attempts, observer)
             files = tags.wait()
         finally:
             attempts.seconds += (self.now() - began).total_seconds()
+            attempts.open = False
             records.put(ATTEMPTS, encode(attempts))
             tags.close()
         self._check(done, plan)
@@ -145,6 +159,11 @@ class Run(Struct, frozen=True):
                 f"{self.storage.name}: run {self.order.run_id} was begun with another {_difference(plan.order, self.order)}; "
                 "go on with the same, or give another --run-id"
             )
+        known = records.get(TAGS)
+        if known is not None:
+            tags = msgspec.json.decode(known, type=list[str])
+            tagged = tuple(replace(file, tag=tag) for file, tag in zip(plan.files, tags, strict=True))
+            plan = replace(plan, files=tagged)
         self._check_inputs(plan.files, listed)
         names = {file.path for file in plan.files}
         data, _ = read_footers(self.files, [each for each in listed if each.path in names], skip_corrupt=False)
@@ -162,7 +181,9 @@ class Run(Struct, frozen=True):
         self.failpoint("planned")
         return plan, assembly, data
 
-    def _scored(self, held: Held, records: Records, work: Work, observer: Observer) -> list[PartDone]:
+    def _scored(
+        self, held: Held, records: Records, work: Work, attempts: Attempts, observer: Observer
+    ) -> list[PartDone]:
         done = {
             part.number: found for part in work.plan.parts if (found := _recorded(records, work.parts, part.number))
         }
@@ -170,10 +191,13 @@ class Run(Struct, frozen=True):
         guard = _Guard(self.order.max_rejects, work.plan.rows, sum(_rejected(each) for each in done.values()))
         left = [part.number for part in work.plan.parts if part.number not in done]
         for each in self.engine.score(work, left, lambda rows, bad: guard.passes(bad) and observer.progress(rows, bad)):
-            self.failpoint("part-written")
+            self.failpoint("part-scored")
             held.check()
             records.put(_name(each.number), encode(each))
             self.failpoint("part-recorded")
+            if attempts.killed:
+                attempts.killed = 0
+                records.put(ATTEMPTS, encode(attempts))
             done[each.number] = each
             observer.part(each)
         return [done[number] for number in sorted(done)]
@@ -239,6 +263,8 @@ def _attempts(records: Records, began: datetime) -> Attempts:
     known = records.get(ATTEMPTS)
     attempts = Attempts(_iso(began)) if known is None else msgspec.json.decode(known, type=Attempts)
     attempts.count += 1
+    attempts.killed += attempts.open
+    attempts.open = True
     return attempts
 
 

@@ -1,7 +1,6 @@
 """One input's columns as one tensor with a batch dimension in front, all rows at once."""
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +48,8 @@ def _nested(array: pa.Array, shape: tuple[int, ...], spec: TensorSpec) -> tuple[
     if not shape:
         return numbers(array, spec)
     if types.is_null(array.type):
-        return _nothing(len(array), shape, spec), np.zeros(len(array), dtype=bool)
+        nothing = np.zeros((len(array), *shape), dtype=NUMPY[spec.dtype])
+        return nothing, np.zeros(len(array), dtype=bool) if len(array) else None
     there = _of_length(array, shape[0])
     below = array if there is None else array.filter(pa.array(there))
     values, fine = _nested(below.flatten(), shape[1:], spec)
@@ -77,7 +77,3 @@ def _spread(values: np.ndarray, fine: Fine, there: np.ndarray) -> tuple[np.ndarr
     if fine is not None:
         which[there] = fine
     return spread, which
-
-
-def _nothing(rows: int, shape: tuple[int, ...], spec: TensorSpec) -> np.ndarray:
-    return np.zeros(rows * prod(shape), dtype=NUMPY[spec.dtype]).reshape(rows, *shape)

@@ -1,6 +1,6 @@
 """What tells whether an input changed, found while the run goes on: reading every byte of it takes a while."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
 from msgspec.structs import replace
@@ -12,9 +12,13 @@ from schemas.scoring import InputFile
 class Tags:
     """A thread of its own, from the first moment."""
 
-    def __init__(self, files: Files, planned: Sequence[InputFile]) -> None:
+    def __init__(
+        self, files: Files, planned: Sequence[InputFile], found: Callable[[Sequence[InputFile]], None]
+    ) -> None:
+        """`found`: told of all of them, once; by the thread."""
         self._files = files
         self._tagged = list(planned)
+        self._found = found
         self._stop = Event()
         self._fault: BaseException | None = None
         self._thread = Thread(target=self._work, name="forebay-tagging", daemon=True)
@@ -39,5 +43,6 @@ class Tags:
                 if not file.tag:
                     tag = self._files.tag(Listed(file.path, file.size, file.changed))
                     self._tagged[place] = replace(file, tag=tag)
+            self._found(self._tagged)
         except BaseException as fault:  # noqa: BLE001  # raised again by whoever waits
             self._fault = fault

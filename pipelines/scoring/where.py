@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,15 +17,26 @@ from pipelines.scoring.comparing import Misfit, Operand, Value, is_text, operand
 from pipelines.scoring.faults import BadOrder
 from pipelines.scoring.fields import Ambiguous, find, nearest
 
+Node: TypeAlias = Any
+"""One of sqlglot's: their common class changed its name between its versions."""
 MOST_CHARS = 100_000
 _SHOWN_CHARS = 64
 _ALLOWED = (
     "allowed are = <> < <= > >= AND OR NOT IN BETWEEN LIKE IS NULL with columns, numbers, 'strings', TRUE, FALSE, "
     "DATE '…' and TIMESTAMP '…'"
 )
-_SIGNS: dict[type[exp.Expression], str] = {
+_SIGNS: dict[type[Any], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
+_KNOWN: dict[type[Any], set[str]] = {
+    exp.And: {"this", "expression"}, exp.Or: {"this", "expression"}, exp.Not: {"this"}, exp.Paren: {"this"},
+    **{compared: {"this", "expression"} for compared in _SIGNS},
+    exp.Is: {"this", "expression"}, exp.In: {"this", "expressions"}, exp.Between: {"this", "low", "high"},
+    exp.Like: {"this", "expression", "negate"}, exp.Cast: {"this", "to"}, exp.DataType: {"this"},
+    exp.Column: {"this", "table", "db", "catalog"}, exp.Dot: {"this", "expression"}, exp.Identifier: {"this", "quoted"},
+    exp.Literal: {"this", "is_string"}, exp.Neg: {"this"}, exp.Boolean: {"this"}, exp.Null: set(),
+}  # fmt: skip
+"""What is understood, and of it the parts: sqlglot may say in a part that the whole means its opposite."""
 _DATED: dict[Any, Callable[[str], Value]] = {
     exp.DataType.Type.DATE: read_date,
     exp.DataType.Type.TIMESTAMP: read_timestamp,
@@ -35,23 +46,26 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]*([eE][+-]?[0-9]{1,3})?")
 _CAST = re.compile(r"CAST\(('(?:[^']|'')*') AS (\w+)\)")
 _MOST_DIGITS = 100
+_TOO_DEEP = "where: nested too deep"
 
 
 def columns_of(text: str) -> tuple[str, ...]:
     """The columns that a condition needs, each once; those of nested fields with dots. Raises BadOrder."""
-    return tuple(dict.fromkeys(_name(node) for node in _names(_parsed(text))))
+    try:
+        return tuple(dict.fromkeys(_name(node) for node in _names(_parsed(text))))
+    except RecursionError:
+        raise BadOrder(_TOO_DEEP) from None
 
 
 def parse(text: str, schema: pa.Schema) -> Any:
     """A `pyarrow.compute.Expression` over columns of this schema, Hive's included: true for the rows that SQL would take
     (a comparison with null takes none). Raises BadOrder with the part that it cannot take, and what it could."""
-    tree = _parsed(text)
     try:
-        condition = _Conditions(schema).condition(tree, negated=False)
+        condition = _Conditions(schema).condition(_parsed(text), negated=False)
         # Bound to no rows: what Arrow itself cannot do is told now, and not in the middle of the night.
         ds.dataset(schema.empty_table()).scanner(columns={"": condition}).to_table()
     except RecursionError:
-        raise BadOrder("where: nested too deep") from None
+        raise BadOrder(_TOO_DEEP) from None
     except pa.ArrowException as fault:
         raise BadOrder(f"where: {_short(str(fault))}") from None
     return condition
@@ -61,7 +75,7 @@ class _Conditions:
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
 
-    def condition(self, node: exp.Expression, negated: bool) -> Any:
+    def condition(self, node: Node, negated: bool) -> Any:
         """NOT is carried down to the comparisons, so that null and false are one above them, as a filter takes them."""
         if type(node) is exp.Paren:
             return self.condition(node.this, negated)
@@ -73,14 +87,16 @@ class _Conditions:
             return _joined(parts, pc.and_kleene if (type(node) is exp.And) != negated else pc.or_kleene)
         if type(node) is exp.In:
             return self._among(node, negated)
+        if type(node) is exp.Like and node.args.get("negate"):  # NOT LIKE, unlike NOT IN and NOT BETWEEN
+            negated = not negated
         found = self._leaf(node)
         return ~found if negated else found
 
-    def _leaf(self, node: exp.Expression) -> Any:
+    def _leaf(self, node: Node) -> Any:
         kind = type(node)
         if kind in _SIGNS:
             return self._comparison(node, _SIGNS[kind])
-        if kind is exp.Between and not node.args.get("symmetric"):
+        if kind is exp.Between:
             column, low, high = self._column(node.this, node), _value(node.args["low"]), _value(node.args["high"])
             return pc.and_kleene(_fit(node, column, ">=", low), _fit(node, column, "<=", high))
         if kind is exp.Is and type(node.expression) is exp.Null:
@@ -94,8 +110,8 @@ class _Conditions:
             raise _refused(node, f"is {column.kind}, expected a condition")
         raise _refused(node, f"cannot be taken, {_ALLOWED}")
 
-    def _comparison(self, node: exp.Expression, sign: str) -> Any:
-        left, right = node.this, node.expression
+    def _comparison(self, node: Node, sign: str) -> Any:
+        left, right = node.this.unnest(), node.expression.unnest()
         if _is_name(left) and _is_name(right):
             return _fit(node, self._column(left, node), sign, self._column(right, node))
         if _is_name(right):
@@ -107,9 +123,9 @@ class _Conditions:
             raise _refused(node, "is never true, expected IS NULL or IS NOT NULL")
         return _fit(node, self._column(left, node), sign, _value(right))
 
-    def _among(self, node: exp.Expression, negated: bool) -> Any:
-        listed: Sequence[exp.Expression] = node.args.get("expressions") or ()
-        if not listed or any(node.args.get(other) for other in node.args if other not in ("this", "expressions")):
+    def _among(self, node: Node, negated: bool) -> Any:
+        listed: Sequence[Node] = node.args.get("expressions") or ()
+        if not listed:
             raise _refused(node, "cannot be taken, expected IN with a list of values")
         column = self._column(node.this, node)
         values = [_value(each) for each in listed]
@@ -119,18 +135,19 @@ class _Conditions:
             raise _refused(node, f"the column is {column.kind}, expected {fault}") from None
         return ~found & column.expression.is_valid() if negated else found
 
-    def _like(self, node: exp.Expression) -> Any:
+    def _like(self, node: Node) -> Any:
         column, pattern = self._column(node.this, node), node.expression
         if not is_text(column.kind) or type(pattern) is not exp.Literal or not pattern.is_string:
             raise _refused(node, f"the column is {column.kind}, expected one of strings LIKE a 'string'")
         return pc.match_like(column.expression, pattern.this)
 
-    def _column(self, node: exp.Expression, part: exp.Expression) -> Operand:
-        if not _is_name(node):
+    def _column(self, node: Node, part: Node) -> Operand:
+        if not _is_name(node.unnest()):
             raise _refused(part, f"has no column on its left, {_ALLOWED}")
         return operand(*self._expression(node))
 
-    def _expression(self, node: exp.Expression) -> tuple[Any, pa.DataType]:
+    def _expression(self, node: Node) -> tuple[Any, pa.DataType]:
+        node = node.unnest()
         if not _is_name(node):
             raise _refused(node, f"cannot be taken, {_ALLOWED}")
         name = _name(node)
@@ -147,13 +164,15 @@ def _parsed(text: str) -> Any:
     if len(text) > MOST_CHARS:
         raise BadOrder(f"where: {len(text)} characters, expected {MOST_CHARS} at most")
     try:
-        return sqlglot.parse_one(text, into=exp.Condition)
+        tree: Any = sqlglot.parse_one(text, into=exp.Condition)
     except SqlglotError as fault:
         raise BadOrder(
             f"where: {_said(fault)}; expected a condition such as amount > 10 AND day = DATE '2026-11-20'"
         ) from None
-    except RecursionError:
-        raise BadOrder("where: nested too deep") from None
+    for node in tree.walk():
+        if any(given for part, given in node.args.items() if part not in _KNOWN.get(type(node), ())):
+            raise _refused(node, f"cannot be taken, {_ALLOWED}")
+    return tree
 
 
 def _said(fault: SqlglotError) -> str:
@@ -165,23 +184,24 @@ def _said(fault: SqlglotError) -> str:
     return f"not understood at {_short(first['highlight'] or '')!r} (line {first['line']}, column {first['col']})"
 
 
-def _names(tree: Any) -> Iterator[exp.Expression]:
-    for node in tree.walk(prune=_is_name):
+def _names(tree: Any) -> Iterator[Node]:
+    for node in tree.walk(bfs=False, prune=_is_name):
         if _is_name(node):
             yield node
 
 
-def _is_name(node: exp.Expression) -> bool:
+def _is_name(node: Node) -> bool:
     if type(node) not in (exp.Column, exp.Dot):
         return False
-    return all(type(part) is exp.Identifier for part in node.parts)  # type: ignore[attr-defined]  # of these two
+    return all(type(part) is exp.Identifier for part in node.parts)
 
 
-def _name(node: exp.Expression) -> str:
-    return ".".join(part.name for part in node.parts)  # type: ignore[attr-defined]  # of a column, or fields below it
+def _name(node: Node) -> str:
+    return ".".join(part.name for part in node.parts)
 
 
-def _value(node: exp.Expression) -> Value:
+def _value(node: Node) -> Value:
+    node = node.unnest()
     if type(node) is exp.Literal:
         return str(node.this) if node.is_string else _number(node)
     if type(node) is exp.Neg and type(node.this) is exp.Literal and not node.this.is_string:
@@ -195,14 +215,14 @@ def _value(node: exp.Expression) -> Value:
     raise _refused(node, f"cannot be taken, {_ALLOWED}")
 
 
-def _number(node: exp.Expression) -> Decimal:
+def _number(node: Node) -> Decimal:
     text = str(node.this)
     if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
         raise _refused(node, f"expected a number of {_MOST_DIGITS} digits at most")
     return Decimal(text)
 
 
-def _dated(node: exp.Expression) -> Value:
+def _dated(node: Node) -> Value:
     read = _DATED.get(node.args["to"].this)
     if read is None:
         raise _refused(node, f"cannot be taken, {_ALLOWED}")
@@ -212,7 +232,7 @@ def _dated(node: exp.Expression) -> Value:
         raise _refused(node, f"expected {fault}") from None
 
 
-def _fit(part: exp.Expression, column: Operand, sign: str, other: Value | Operand) -> Any:
+def _fit(part: Node, column: Operand, sign: str, other: Value | Operand) -> Any:
     try:
         return column.beside(sign, other) if isinstance(other, Operand) else column.compared(sign, other)
     except Misfit as fault:
@@ -227,7 +247,7 @@ def _joined(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
     return join(_joined(parts[:middle], join), _joined(parts[middle:], join))
 
 
-def _refused(node: exp.Expression, what: str) -> BadOrder:
+def _refused(node: Node, what: str) -> BadOrder:
     text = _CAST.sub(r"\2 \1", node.sql(comments=False))  # as it was written
     return BadOrder(f"where: {_short(text)}: {what}")
 

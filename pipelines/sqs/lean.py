@@ -84,7 +84,7 @@ class LeanSqs:
                     raise _raised(fault, self._url) from fault
                 continue
             if answer.status == 200:
-                return _decode(answer.data)
+                return _answered(answer.data)
             if last or answer.status < _PASSING:
                 raise _refused(action, answer)
         raise AssertionError("unreachable")
@@ -98,6 +98,17 @@ class LeanSqs:
         credentials = Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token)
         headers = signed(credentials, self._host, self._region, action, body, now)
         return self._pool.urlopen("POST", "/", body, headers, retries=False)
+
+
+def _answered(data: bytes) -> dict[str, Any]:
+    """A proxy that answers in SQS's place, with a page of its own, is one more way not to reach SQS."""
+    try:
+        answer = _decode(data)
+    except (msgspec.MsgspecError, UnicodeError) as fault:
+        raise HTTPClientError(error=fault) from fault
+    if not isinstance(answer, dict):
+        raise HTTPClientError(error=f"expected a JSON object, got {type(answer).__name__}")
+    return answer
 
 
 def _host(url: str) -> str:
@@ -138,10 +149,11 @@ def _raised(fault: exceptions.HTTPError, url: str) -> BotoCoreError:
 def _refused(action: str, answer: urllib3.BaseHTTPResponse) -> ClientError:
     """With the code that boto3 shows: the query protocol's, where SQS still tells it."""
     try:
-        body = _decode(answer.data)
-    except msgspec.MsgspecError:
+        body = _answered(answer.data)
+    except HTTPClientError:
         body = {}
-    told = answer.headers.get("x-amzn-query-error", "").partition(";")[0]
+    # In ElasticMQ's, the name of a shape.
+    told = answer.headers.get("x-amzn-query-error", "").partition(";")[0].rpartition("#")[2]
     code = told or str(body.get("__type", "")).rpartition("#")[2] or str(answer.status)
     text = body.get("message") or body.get("Message") or ""
     error = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": answer.status}}

@@ -1,38 +1,18 @@
-"""Whether SQS answers, by how the calls of each kind went last."""
+"""Whether SQS answers."""
 
-import threading
+import time
 from collections.abc import Callable
 
+from pipelines.outage import REMIND_S, Outage
 from pipelines.sqs.errors import Raised, fault_of
 
 
-class Presence:
-    """Told of by every thread that calls; `away` may be read by any. It tells once that a kind of call fails, with the
-    cause, and once that it goes again."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._failing: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def away(self) -> str | None:
-        """One line while calls fail."""
-        return next(iter(self._failing.copy().values()), None)
+class Presence(Outage):
+    def __init__(
+        self, tell: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic, remind: float = REMIND_S
+    ) -> None:
+        super().__init__("sqs", tell, monotonic, remind)
 
     def failed(self, call: str, fault: Raised, where: str) -> None:
         """`call`: its kind, such as `receive`."""
-        line = str(fault_of(fault, f"{call}, {where}"))
-        with self._lock:
-            known = call in self._failing
-            self._failing[call] = line
-        if not known:
-            self._tell(line)
-
-    def answered(self, call: str) -> None:
-        if call not in self._failing:
-            return
-        with self._lock:
-            known = self._failing.pop(call, None)
-        if known is not None:
-            self._tell(f"sqs: {call} is answered again")
+        self.complained(call, str(fault_of(fault, f"{call}, {where}")))

@@ -200,18 +200,25 @@ class MemoryStore:
             due.sort(key=lambda row: row.visible_at)
             for row in due[:most]:
                 row.held_until = now + hold
-            return [
-                Message(row.given.id, row.generation, row.inputs or None, row.given.model, row.given.traceparent)
-                for row in due[:most]
-            ]
+            return [_message(row) for row in due[:most]]
 
-    def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
+    def adopt(self) -> int:
+        with self._lock:
+            found = [
+                row for row in self.rows.values()
+                if self._broker and row.state is State.QUEUED and not row.sends and row.sent_at is not None
+            ]  # fmt: skip
+            for row in found:
+                row.sent_at = None
+            return len(found)
+
+    def stamp_sent(self, messages: Sequence[Message]) -> None:
         now = self._now()
         with self._lock:
             for message in messages:
                 for row in self._ids.get(message.id, ()):
-                    fits = row.generation == message.generation and row.state in OPEN
-                    if fits and not (never_claimed and row.fence):
+                    same = (row.generation, row.fence) == (message.generation, message.fence)
+                    if same and row.state in OPEN:
                         row.sent_at, row.sends, row.held_until = now, row.sends + 1, 0.0
 
     def unhold(self, messages: Sequence[Message]) -> None:
@@ -239,7 +246,7 @@ class MemoryStore:
         with self._lock:
             (self._paused.add if paused else self._paused.discard)(model)
             for row in self.rows.values():
-                if not paused and self._broker and row.given.model == model and row.state is State.QUEUED:
+                if not paused and row.given.model == model and row.state is State.QUEUED:
                     row.sent_at = None
 
     def paused(self) -> set[str]:
@@ -284,6 +291,9 @@ class MemoryStore:
         with self._lock:
             for stray in strays:
                 self._strays.setdefault((stray.source, stray.position), replace(stray, seen_at=self._now()))
+
+    def count_strays(self, most: int) -> int:
+        return min(most, len(self._strays))
 
     def strays(self, limit: int) -> list[Stray]:
         with self._lock:
@@ -383,7 +393,7 @@ class MemoryStore:
             if made.state is State.FAILED:
                 row.reason, row.error = Reason(made.reason), made.error
         if made.state is _QUEUED:
-            row.visible_at = now + made.delay
+            row.visible_at, row.held_until = now + made.delay, 0.0
             row.sent_at = None if self._broker else row.sent_at
         else:
             row.finished_at = now
@@ -486,6 +496,11 @@ def _view(row: Row, with_result: bool = True) -> JobView:
         result=row.result if with_result else None, result_ref=row.result_ref, reason=row.reason, error=row.error,
         metadata=given.metadata, origin=given.origin,
     )  # fmt: skip
+
+
+def _message(row: Row) -> Message:
+    given = row.given
+    return Message(given.id, row.generation, row.inputs or None, given.model, given.traceparent, fence=row.fence)
 
 
 def _letter(row: Row, past: bool = False) -> DeadLetter:

@@ -114,11 +114,17 @@ class Store(Protocol):
 
     # --- sweeping ----------------------------------------------------------------------------------------------
     def to_send(self, most: int, hold: float, resend_after: float) -> list[Message]:
-        """Rows whose message is missing, by the four rules of sweeping; each is held for `hold` seconds."""
+        """Rows whose message is missing, by the rules of sweeping; each is held for `hold` seconds."""
         ...
 
-    def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
-        """The broker confirmed these. The API stamps only a row never claimed (`never_claimed=True`)."""
+    def adopt(self) -> int:
+        """Rows that were queued while the store was the queue, or by a process that knows of no broker, count as not sent
+        from now on; how many they were. Nothing where the store is the queue."""
+        ...
+
+    def stamp_sent(self, messages: Sequence[Message]) -> None:
+        """The broker confirmed these. A row that was claimed since its message was chosen (its fence is another) is left as
+        it is: what it may wait for by now is its next message."""
         ...
 
     def unhold(self, messages: Sequence[Message]) -> None:
@@ -160,6 +166,10 @@ class Store(Protocol):
     # --- strays ------------------------------------------------------------------------------------------------
     def keep_strays(self, strays: Sequence[Stray]) -> None:
         """Messages that name no job, as they came; each once by source and position. Swept with the retention."""
+        ...
+
+    def count_strays(self, most: int) -> int:
+        """At most so many."""
         ...
 
     def strays(self, limit: int) -> list[Stray]:

@@ -29,6 +29,7 @@ _FIELDS: Fields = (
     ("result_ref", "text"),
 )
 
+# A row that goes back is nobody's to send but the sweeper's: it was held for a message that has come since.
 # `answered` counts the claims that came to a verdict: a judged one settles its whole row of claims (:answered = fence),
 # a released one only itself (:answered = −1 here, one more than before).
 _RECORD = f"""
@@ -43,6 +44,7 @@ UPDATE jobs SET
     answered = CASE WHEN v.answered >= 0 THEN v.answered ELSE jobs.answered + 1 END,
     visible_at = CASE WHEN v.state = 'queued' THEN {{now}} + v.delay ELSE jobs.visible_at END,
     sent_at = CASE WHEN v.state = 'queued' AND :broker = 1 THEN NULL ELSE jobs.sent_at END,
+    held_until = CASE WHEN v.state = 'queued' THEN 0 ELSE jobs.held_until END,
     finished_at = CASE WHEN v.state = 'queued' THEN NULL ELSE {{now}} END
 FROM {{rows}}
 WHERE jobs.seq = v.seq AND {guard(f"jobs.fence = v.fence AND {RUNNING}")}

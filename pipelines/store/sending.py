@@ -29,7 +29,7 @@ _RULES = (
 _FOUND = " UNION ".join(f"SELECT seq FROM ({rule}) AS rule_{place}" for place, rule in enumerate(_RULES))
 _ANY = f"SELECT seq FROM ({_FOUND}) AS found LIMIT 1"
 _PICK = f"""
-SELECT seq, id, generation, inputs, model, traceparent FROM jobs WHERE seq IN ({_FOUND}) AND held_until <= {{now}}
+SELECT seq, id, generation, inputs, model, traceparent, fence FROM jobs WHERE seq IN ({_FOUND}) AND held_until <= {{now}}
 ORDER BY visible_at LIMIT :most {{skip_locked}}
 """
 
@@ -49,20 +49,34 @@ FROM (SELECT {_SENT} FROM jobs WHERE state = 'running'
       UNION ALL {_ENDED.format(state="succeeded")} UNION ALL {_ENDED.format(state="failed")}) AS claimed
 """
 
-_STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"))
+# The fence: a worker may have claimed the row, and put it back for a retry, before its message's confirmation came through. A
+# stamp would then take the retry for sent, and nobody would send it for resend_after.
+_STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"), ("fence", "int"))
 _STAMP = f"""
 UPDATE jobs SET sent_at = {{now}}, sends = sends + 1, held_until = 0 FROM {{named}}
-WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN} AND (:never_claimed = 0 OR jobs.fence = 0)")}
+WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND jobs.fence = v.fence AND {OPEN}")}
 """
 
+_UNHOLD_FIELDS: Fields = (("id", "text"), ("generation", "int"))
 _UNHOLD = f"""
 UPDATE jobs SET held_until = 0 FROM {{named}}
 WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN}")}
 """
 
 
+# Whoever queues a row with a broker leaves `sent_at` empty, and whoever sends it counts that.
+_NEVER_SENT = "state = 'queued' AND sends = 0 AND sent_at IS NOT NULL"
+_ANY_NEVER_SENT = f"SELECT 1 FROM jobs WHERE {_NEVER_SENT} LIMIT 1"
+_ADOPT = f"""
+UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_NEVER_SENT} ORDER BY seq LIMIT :most {{skip_locked}})
+AND {_NEVER_SENT}
+"""
+_ADOPTED_AT_ONCE = 1000
+
+
 class Sending:
     db: Database
+    broker: bool
 
     def to_send(self, most: int, hold: float, resend_after: float) -> list[Message]:
         claimed = self.db.read(lambda connection: self.db.run(connection, _CLAIMED).one())
@@ -78,21 +92,34 @@ class Sending:
             if picked:
                 self.db.run(connection, _HOLD, _HOLD_FIELDS, rows=pack([(row.seq,) for row in picked]), hold=hold)
             return [
-                Message(row.id, row.generation, bytes(row.inputs) or None, row.model, row.traceparent) for row in picked
+                Message(row.id, row.generation, bytes(row.inputs) or None, row.model, row.traceparent, fence=row.fence)
+                for row in picked
             ]
 
         # Mostly there is nothing, and then nobody's write has to wait.
         found = self.db.read(lambda connection: self.db.run(connection, _ANY, **values).first())
         return [] if found is None else self.db.write(work)
 
-    def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
+    def adopt(self) -> int:
+        adopted = 0
+        while (
+            self.broker
+            and self.db.read(lambda connection: self.db.run(connection, _ANY_NEVER_SENT).first()) is not None
+        ):
+            found = self.db.write(lambda connection: self.db.run(connection, _ADOPT, most=_ADOPTED_AT_ONCE).rowcount)
+            adopted += found
+            if not found:
+                break
+        return adopted
+
+    def stamp_sent(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
-        rows = pack(sorted((message.id, message.generation) for message in messages))
+        rows = pack(sorted((message.id, message.generation, message.fence) for message in messages))
 
         def work(connection: Connection) -> None:
             self.db.never_mind(connection)
-            self.db.run(connection, _STAMP, _STAMP_FIELDS, rows=rows, never_claimed=int(never_claimed))
+            self.db.run(connection, _STAMP, _STAMP_FIELDS, rows=rows)
 
         self.db.write(work)
 
@@ -100,4 +127,4 @@ class Sending:
         if not messages:
             return
         rows = pack(sorted((message.id, message.generation) for message in messages))
-        self.db.write(lambda connection: self.db.run(connection, _UNHOLD, _STAMP_FIELDS, rows=rows))
+        self.db.write(lambda connection: self.db.run(connection, _UNHOLD, _UNHOLD_FIELDS, rows=rows))

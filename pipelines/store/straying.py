@@ -19,6 +19,8 @@ SELECT source, position, raw, error, key, headers, seen_at FROM strays
 ORDER BY seen_at DESC, source DESC, position DESC LIMIT :limit
 """
 
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM strays LIMIT :most) AS found"
+
 
 class Straying:
     db: Database
@@ -31,6 +33,9 @@ class Straying:
 
         if rows:
             self.db.write(work)
+
+    def count_strays(self, most: int) -> int:
+        return self.db.read(lambda connection: int(self.db.run(connection, _COUNT, most=most).scalar_one()))
 
     def strays(self, limit: int) -> list[Stray]:
         return self.db.read(lambda connection: [_stray(row) for row in self.db.run(connection, _LIST, limit=limit)])

@@ -53,7 +53,7 @@ RETURNING holder
 
 _PAUSE = "INSERT INTO paused_models (model, paused_at) VALUES (:model, {now}) ON CONFLICT DO NOTHING"
 _RESUME = "DELETE FROM paused_models WHERE model = :model"
-_RESUME_ROWS = "UPDATE jobs SET sent_at = NULL WHERE :broker = 1 AND model = :model AND state = 'queued'"
+_RESUME_ROWS = "UPDATE jobs SET sent_at = NULL WHERE model = :model AND state = 'queued'"
 
 
 class Sweeping:
@@ -81,8 +81,8 @@ class Sweeping:
     def pause(self, model: str, paused: bool) -> None:
         def work(connection: Connection) -> None:
             self.db.run(connection, _PAUSE if paused else _RESUME, model=model)
-            if not paused and self.broker:
-                self.db.run(connection, _RESUME_ROWS, model=model, broker=1)
+            if not paused:  # whoever resumes may know of no broker: an operator's command
+                self.db.run(connection, _RESUME_ROWS, model=model)
 
         self.db.write(work)
 

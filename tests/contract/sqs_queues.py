@@ -55,7 +55,12 @@ class SqsSide:
     def sender(self, client: Sqs | None = None, patience: float = 15.0) -> SqsOutlet:
         named = Named(self.url.rpartition("/")[2])
         return SqsOutlet(
-            client or self.server.lean, lambda model: named, lambda: uuid.uuid4().hex, self.told.append, 4, patience
+            client or self.server.lean,
+            lambda model: named,
+            lambda: uuid.uuid4().hex,
+            Presence(self.told.append),
+            4,
+            patience,
         )
 
     def receiver(

@@ -90,6 +90,19 @@ def test_what_was_put_is_got_whole(subject: Subject) -> None:
     assert subject.listed() == sorted(every)
 
 
+def test_a_place_that_is_there_is_looked_at(durable: Subject) -> None:
+    durable.payloads.look()
+    assert durable.listed() == []
+
+
+def test_a_bucket_that_is_not_there_is_away_and_says_so(bucket: str) -> None:
+    address = bucket.replace("s3://", "s3://no-", 1)
+    other = _s3(address, "store-1", Now())
+    with pytest.raises(PayloadsAway, match=r"s3://no-\S+: there is no such bucket"):
+        other.look()
+    other._client.close()
+
+
 def test_what_is_not_there_is_missing(subject: Subject) -> None:
     subject.payloads.put(_key(), LARGE)
     with pytest.raises(PayloadMissing, match="job-2"):

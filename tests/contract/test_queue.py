@@ -166,7 +166,7 @@ class OnBroker:
         messages = self.rows.store.to_send(1000, 0.0, 3600.0)
         confirmed = self.side.outlet.send(messages)
         assert all(confirmed)
-        self.rows.store.stamp_sent(messages, never_claimed=False)
+        self.rows.store.stamp_sent(messages)
 
     def close(self) -> None:
         self.side.close()

@@ -1,9 +1,11 @@
 """The contract of storages (pipelines/scoring/storage/port.py), the same over a folder and S3."""
 
-import contextlib
 import hashlib
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,104 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.s3.address import parse
 from pipelines.scoring.faults import BadOrder, LockLost, OtherRun, RunBusy, StorageFault
-from pipelines.scoring.storage.local.storage import FolderStorage
 from pipelines.scoring.storage.opening import open_storage
-from pipelines.scoring.storage.port import Failpoint, Storage, nothing
-from pipelines.scoring.storage.s3.lock import Times
-from pipelines.scoring.storage.s3.storage import BucketStorage
+from pipelines.scoring.storage.port import Storage
 from schemas.scoring import Published
 from tests.contract.scoring_attempts import attempt, contents, make, manifest, write
+from tests.contract.scoring_outputs import Killed, Subject, killed_at
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def monotonic(self) -> float:
-        return self.at
-
-    def wait(self, seconds: float) -> None:
-        self.at += seconds
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL where all that stays is on a server: nothing catches it."""
-
-
-def killed_at(step: str) -> Failpoint:
-    def failpoint(at: str) -> None:
-        if at == step:
-            raise Killed
-
-    return failpoint
-
-
-class Subject:
-    """One output, and those who are at it."""
-
-    def __init__(self, kind: str, uri: str, out: Path) -> None:
-        self.kind = kind
-        self.uri = uri
-        self.out = out
-        self._opened: list[Storage] = []
-
-    def open(self, failpoint: Failpoint = nothing, **given: Any) -> Storage:
-        """Another process would do the same."""
-        if self.kind == "folder":
-            storage: Storage = FolderStorage(self.out, failpoint)
-        else:
-            storage = BucketStorage(parse(self.uri), failpoint, times=Times(beat=3600.0), **given)
-        self._opened.append(storage)
-        return storage
-
-    def close(self) -> None:
-        for storage in self._opened:
-            storage.close()
-
-    def listed(self) -> dict[str, bytes]:
-        """What readers see who list it, with the manifests."""
-        if self.kind == "folder":
-            files = (path for path in self.out.rglob("*") if path.is_file())
-            return {path.relative_to(self.out).as_posix(): path.read_bytes() for path in files}
-        objects = self._objects()
-        hidden = [f"_forebay/{each}/" for each in objects.folders("_forebay/")]
-        paths = [path for path in objects.listed() if path != "_forebay/lock.json"]
-        return {path: objects.get(path).data for path in paths if not any(path.startswith(each) for each in hidden)}
-
-    def data(self) -> dict[str, bytes]:
-        return {path: data for path, data in self.listed().items() if not path.startswith("_")}
-
-    def left(self) -> list[str]:
-        """Beside the output."""
-        if self.kind == "folder":
-            return [path.name for path in self.out.parent.iterdir() if path not in (self.out, self._lock)]
-        objects = self._objects()
-        uploads = objects.client.list_multipart_uploads(Bucket=objects.at.bucket).get("Uploads", [])
-        return [*objects.folders("_forebay/"), *(each["Key"] for each in uploads)]
-
-    def put_stranger(self, path: str) -> None:
-        if self.kind == "folder":
-            (self.out / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.out / path).write_bytes(b"stranger")
-        else:
-            self._objects().put(path, b"stranger")
-
-    @property
-    def _lock(self) -> Path:
-        return self.out.parent / f".{self.out.name}.forebay-lock"
-
-    def _objects(self) -> Any:
-        return self.open()._objects  # type: ignore[attr-defined]
-
-
-@pytest.fixture(params=["folder", "s3"])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
-    uri = request.getfixturevalue("bucket") if request.param == "s3" else ""
-    subject = Subject(request.param, uri, tmp_path / "data" / "scored")
-    yield subject
-    subject.close()
+ROOT = Path(__file__).parents[2]
 
 
 def tell_nobody(line: str) -> None:
@@ -354,42 +266,47 @@ def test_parts_stay_below_the_output(subject: Subject, path: str) -> None:
         subject.open().run("r1")[1].begin(path)
 
 
-PART = {
-    "folder": ["part-written", "part-synced", "part-renamed"],
-    "s3": ["part-begun", "part-noted", "part-chunk", "part-sent"],
-}
 BEFORE = {
-    "folder": ["checked", "cleared", "linked", "manifest", "success", "assembled"],
-    "s3": ["checked", "noted", "completed", "manifest"],
+    "folder": [
+        *("part-written", "part-synced", "part-renamed", "publish-checked", "publish-cleared", "publish-linked"),
+        *("publish-manifest", "publish-success", "publish-assembled"),
+    ],
+    "s3": [
+        "part-begun",
+        "part-noted",
+        "part-chunk",
+        "part-sent",
+        "publish-noted",
+        "publish-completed",
+        "publish-manifest",
+    ],
 }
-AFTER = {"folder": ["swapped", "tidied"], "s3": ["pointer", "removed", "success", "tidied"]}
+AFTER = {
+    "folder": ["publish-swapped", "publish-tidied"],
+    "s3": ["publish-pointer", "publish-removed", "publish-success", "publish-tidied"],
+}
+VISIBLE = {"folder": ["part-renamed", "publish-assembled"], "s3": ["part-sent", "publish-noted", "publish-completed"]}
 
 
-def _steps(of: dict[str, list[str]], prefix: str) -> list[Any]:
-    return [pytest.param(kind, f"{prefix}{step}", id=f"{kind}-{step}") for kind, steps in of.items() for step in steps]
-
-
-@pytest.fixture
-def of_kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Subject]]:
-    with contextlib.ExitStack() as stack:
-
-        def make(kind: str) -> Subject:
-            uri = request.getfixturevalue("bucket") if kind == "s3" else ""
-            return stack.enter_context(contextlib.closing(Subject(kind, uri, tmp_path / "scored")))
-
-        yield make
+def _steps(of: dict[str, list[str]]) -> list[Any]:
+    return [pytest.param(kind, step, id=f"{kind}-{step}") for kind, steps in of.items() for step in steps]
 
 
 def _killed(subject: Subject, step: str) -> None:
+    """Run r2 dies there."""
+    if subject.kind == "folder":
+        command = [sys.executable, "-m", "tests.contract.scoring_attempts", str(subject.out), "r2", step]
+        assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+        return
     held: list[Any] = []
     with pytest.raises(Killed):
         attempt(subject.open(killed_at(step)), "r2", overwrite=True, holding=held.append)
     held[0].release()
 
 
-@pytest.mark.parametrize(("kind", "step"), [*_steps(PART, ""), *_steps(BEFORE, "publish-")])
-def test_killed_before_it_is_decided(of_kind: Callable[[str], Subject], kind: str, step: str) -> None:
-    subject = of_kind(kind)
+@pytest.mark.parametrize(("kind", "step"), _steps(BEFORE))
+def test_killed_before_it_is_decided(output_of: Callable[[str], Subject], kind: str, step: str) -> None:
+    subject = output_of(kind)
     attempt(subject.open(), "r1")
     _killed(subject, step)
     current = subject.open().current()
@@ -398,44 +315,56 @@ def test_killed_before_it_is_decided(of_kind: Callable[[str], Subject], kind: st
     assert contents("r1").items() <= subject.data().items()
     attempt(subject.open(), "r2", overwrite=True)
     published(subject, "r2")
-    assert subject.left() == []
+    if step != "part-begun":  # the server knows of an upload, without a byte in it, and we do not yet
+        assert subject.left() == []
 
 
-@pytest.mark.parametrize(("kind", "step"), _steps(AFTER, "publish-"))
-@pytest.mark.parametrize("then", ["r2", "r3", "forget"])
-def test_killed_after_it_is_decided(of_kind: Callable[[str], Subject], kind: str, step: str, then: str) -> None:
-    subject = of_kind(kind)
+@pytest.mark.parametrize(("kind", "step"), _steps(AFTER))
+@pytest.mark.parametrize("then", ["lock", "forget"])
+def test_killed_after_it_is_decided(output_of: Callable[[str], Subject], kind: str, step: str, then: str) -> None:
+    """Whoever comes next puts it right, be it of another run."""
+    subject = output_of(kind)
     attempt(subject.open(), "r1")
     _killed(subject, step)
     current = subject.open().current()
     assert current is not None
     assert current.order.run_id == "r2"
     assert contents("r2").items() <= subject.data().items()
-    if then == "forget":
-        subject.open().forget("r2")
-    else:
-        attempt(subject.open(), then, overwrite=True)
-        subject.open().forget("r2")
-    published(subject, "r3" if then == "r3" else "r2")
+    if then == "lock":
+        subject.open().lock("r3", "me", tell_nobody).release()
+        assert not list(subject.out.parent.rglob("*-r1.parquet"))
+        published(subject, "r2")
+    subject.open().forget("r2")
+    published(subject, "r2")
     assert subject.left() == []
 
 
-@pytest.mark.parametrize(("kind", "step"), [*_steps(PART, ""), *_steps(BEFORE, "publish-")])
+@pytest.mark.parametrize(("kind", "step"), _steps(VISIBLE))
 def test_another_run_leaves_nothing_of_one_that_was_killed(
-    of_kind: Callable[[str], Subject], kind: str, step: str
+    output_of: Callable[[str], Subject], kind: str, step: str
 ) -> None:
-    subject = of_kind(kind)
+    subject = output_of(kind)
     _killed(subject, step)
     assert subject.open().current() is None
     attempt(subject.open(), "r3")
     published(subject, "r3")
     subject.open().forget("r2")
     published(subject, "r3")
-    assert [left for left in subject.left() if "part-1" not in left] == []
+    assert subject.left() == []
 
 
-def test_the_first_output_killed_half_way_is_no_stranger(of_kind: Callable[[str], Subject]) -> None:
-    subject = of_kind("s3")
+@pytest.mark.parametrize(("kind", "step"), [("folder", "publish-swapped"), ("s3", "publish-pointer")])
+def test_a_run_that_was_decided_may_be_tried_again(output_of: Callable[[str], Subject], kind: str, step: str) -> None:
+    subject = output_of(kind)
+    attempt(subject.open(), "r1")
+    _killed(subject, step)
+    attempt(subject.open(), "r2", overwrite=True)
+    published(subject, "r2")
+    assert subject.left() == []
+
+
+def test_the_first_output_killed_half_way_is_no_stranger(output_of: Callable[[str], Subject]) -> None:
+    subject = output_of("s3")
     _killed(subject, "publish-completed")
     attempt(subject.open(), "r2")
     published(subject, "r2")

@@ -21,7 +21,7 @@ from schemas.jobs import Accepted, Claim, IdConflict, JobFilter, JobView, KeyCon
 from schemas.reasons import Reason
 from schemas.states import State
 from schemas.strays import Stray
-from schemas.verdicts import Dead, Done, Release, Retry
+from schemas.verdicts import Dead, Done, Release, Retry, Verdict
 
 LEASE = 30.0
 
@@ -519,13 +519,27 @@ class TestSending:
         assert brokered.store.to_send(10, 30.0, 3600.0) == []
         brokered.pass_time(31)
         assert len(brokered.store.to_send(10, 30.0, 3600.0)) == 2
-        brokered.store.stamp_sent(messages, never_claimed=True)
+        brokered.store.stamp_sent(messages)
         brokered.pass_time(31)
         assert brokered.store.to_send(10, 30.0, 3600.0) == []
 
+    def test_rows_queued_without_a_broker_are_adopted(self, kind: str, brokered: Subject) -> None:
+        if kind == "memory":
+            pytest.skip("another process cannot open it")
+        (sent,) = brokered.submit()
+        brokered.store.stamp_sent([Message(sent, 0)])
+        without = open_store(brokered.store.db.engine.url.render_as_string(hide_password=False), broker=False)  # type: ignore[attr-defined]
+        without.submit([brokered.submission(id="lost")])
+        assert without.adopt() == 0
+        without.close()
+        assert brokered.store.to_send(10, 30.0, 3600.0) == []
+        assert brokered.store.adopt() == 1
+        assert [message.id for message in brokered.store.to_send(10, 30.0, 3600.0)] == ["lost"]
+        assert brokered.store.adopt() == 0
+
     def test_due_retries_are_sent(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
-        brokered.store.stamp_sent([Message(id, 0)], never_claimed=True)
+        brokered.store.stamp_sent([Message(id, 0)])
         (claim,) = brokered.claim()
         brokered.store.record([(claim, Retry(Reason.MODEL_ERROR, "x", delay=10.0))])
         assert brokered.store.to_send(10, 30.0, 3600.0) == []
@@ -534,18 +548,18 @@ class TestSending:
 
     def test_a_row_whose_lease_ended_is_sent_again_once(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
-        brokered.store.stamp_sent([Message(id, 0)], never_claimed=True)
+        brokered.store.stamp_sent([Message(id, 0)])
         brokered.claim()
         brokered.pass_time(LEASE + 1)
         messages = brokered.store.to_send(10, 1.0, 3600.0)
         assert [message.id for message in messages] == [id]
-        brokered.store.stamp_sent(messages, never_claimed=False)
+        brokered.store.stamp_sent(messages)
         brokered.pass_time(5)
         assert brokered.store.to_send(10, 30.0, 3600.0) == []
 
     def test_a_long_backlog_is_not_multiplied(self, brokered: Subject) -> None:
         ids = brokered.submit(3)
-        brokered.store.stamp_sent([Message(id, 0) for id in ids], never_claimed=True)
+        brokered.store.stamp_sent([Message(id, 0) for id in ids])
         brokered.pass_time(3000)
         (claim,) = brokered.claim(1)
         brokered.store.start([claim])
@@ -557,11 +571,11 @@ class TestSending:
     def test_a_message_that_was_overtaken_is_sent_again(self, brokered: Subject, stamped: bool) -> None:
         """Also by one that was claimed before anybody stamped it."""
         (lost,) = brokered.submit()
-        brokered.store.stamp_sent([Message(lost, 0)], never_claimed=True)
+        brokered.store.stamp_sent([Message(lost, 0)])
         brokered.pass_time(10)
         (later,) = brokered.submit()
         if stamped:
-            brokered.store.stamp_sent([Message(later, 0)], never_claimed=True)
+            brokered.store.stamp_sent([Message(later, 0)])
         brokered.pass_time(3500)
         claims, _ = brokered.store.claim([Message(later, 0)], ["m"], 1000.0)
         brokered.store.start(claims)
@@ -572,10 +586,10 @@ class TestSending:
     def test_when_nothing_moves_everything_is_sent_again_doubling(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
         messages = [Message(id, 0)]
-        brokered.store.stamp_sent(messages, never_claimed=True)
+        brokered.store.stamp_sent(messages)
         brokered.pass_time(3601)
         assert [message.id for message in brokered.store.to_send(10, 1.0, 3600.0)] == [id]
-        brokered.store.stamp_sent(messages, never_claimed=False)
+        brokered.store.stamp_sent(messages)
         brokered.pass_time(3601)
         assert brokered.store.to_send(10, 1.0, 3600.0) == []
         brokered.pass_time(3601)
@@ -583,7 +597,7 @@ class TestSending:
 
     def test_paused_rows_are_skipped_and_sent_on_resume(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
-        brokered.store.stamp_sent([Message(id, 0)], never_claimed=True)
+        brokered.store.stamp_sent([Message(id, 0)])
         brokered.store.pause("m", True)
         brokered.pass_time(4000)
         assert brokered.store.to_send(10, 30.0, 3600.0) == []
@@ -594,7 +608,19 @@ class TestSending:
         (id,) = brokered.submit()
         (claim,) = brokered.claim()
         brokered.store.record([(claim, Release())])
-        brokered.store.stamp_sent([Message(id, 0)], never_claimed=True)
+        brokered.store.stamp_sent([Message(id, 0)])
+        assert [message.id for message in brokered.store.to_send(10, 30.0, 3600.0)] == [id]
+
+    @pytest.mark.parametrize("verdict", [Release(), Retry(Reason.MODEL_ERROR, "x", delay=1.0)])
+    def test_a_retry_is_not_taken_for_sent_by_the_message_before_it(self, brokered: Subject, verdict: Verdict) -> None:
+        """The worker is quicker than the broker's confirmation. Nor is it held for that message's sake."""
+        (id,) = brokered.submit()
+        for _ in range(2):  # never claimed before, and claimed before
+            messages = brokered.store.to_send(10, 30.0, 3600.0)
+            (claim,) = brokered.claim()
+            brokered.store.record([(claim, verdict)])
+            brokered.store.stamp_sent(messages)
+            brokered.pass_time(2)
         assert [message.id for message in brokered.store.to_send(10, 30.0, 3600.0)] == [id]
 
 
@@ -721,6 +747,7 @@ class TestStrays:
         assert [replace(stray, seen_at=0.0) for stray in kept] == [other, one]
         assert kept[0].seen_at - kept[1].seen_at == pytest.approx(1.0, abs=0.5)
         assert len(subject.store.strays(1)) == 1
+        assert [subject.store.count_strays(most) for most in (1, 10)] == [1, 2]
 
     def test_they_go_with_the_retention(self, subject: Subject) -> None:
         subject.store.keep_strays([Stray("jobs", "0@1", b"x", "no envelope")])

@@ -15,8 +15,8 @@ VALUES = {"most": 10, "resend_after": 1.0, "newest_claimed": 1.0, "last_claim": 
 
 
 NAMED = {
-    "stamp": (sending._STAMP, sending._STAMP_FIELDS, lambda n: (f"j{n}", 0)),
-    "unhold": (sending._UNHOLD, sending._STAMP_FIELDS, lambda n: (f"j{n}", 0)),
+    "stamp": (sending._STAMP, sending._STAMP_FIELDS, lambda n: (f"j{n}", 0, 0)),
+    "unhold": (sending._UNHOLD, sending._UNHOLD_FIELDS, lambda n: (f"j{n}", 0)),
     "claim": (claiming._CLAIM_NAMED, claiming._NAMED, lambda n: (f"j{n}",)),
     "start": (claiming._START, claiming._HELD, lambda n: (n, 1, 0)),
     "extend": (claiming._EXTEND, claiming._HELD, lambda n: (n, 1, 0)),
@@ -34,7 +34,7 @@ def test_what_names_its_rows_reads_no_others_on_a_postgres_that_knows_nothing_of
     store.submit([Submission(f"j{n}", "default", "m", "1", b"{}", b"%d" % n) for n in range(3000)])
     sql = store.db.dialect.expand(template, fields)
     values = {
-        "rows": pack([row(n) for n in range(1, 300)]), "models": pack(["m"]), "lease": 30.0, "never_claimed": 1,
+        "rows": pack([row(n) for n in range(1, 300)]), "models": pack(["m"]), "lease": 30.0,
         "tenant": None, "skew": 0.0,
     }  # fmt: skip
 

@@ -36,7 +36,7 @@ class Forebay:
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "forebay.cli.app", *arguments],
-                env={**_clean_environment(), **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder,
+                env={**clean_environment(), **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder,
                 start_new_session=True, preexec_fn=_end_with_the_test,
             )  # fmt: skip
 
@@ -160,7 +160,7 @@ def eventually(
         time.sleep(every)
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(("FOREBAY_", "AWS_"))}
     return theirs | ACCESS | {"PYTHONUNBUFFERED": "1"}
 

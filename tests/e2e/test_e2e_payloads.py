@@ -60,31 +60,36 @@ class Scene:
         self.api, self.worker = api.ready(), worker.ready()
 
     def pause(self, paused: bool) -> None:
-        store = open_store(self.there.store)
+        store = open_store(self.there.store)  # without its queue, as an operator's command may be
         store.pause(large.NAME, paused)
         store.close()
 
 
 @contextmanager
-def _on_s3(s3: str, store: str, **settings: str) -> Iterator[Scene]:
+def _on_s3(s3: str, store: str, queue: str = "store", **settings: str) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ACCESS.items():
             patch.setenv(name, value)
         address = fresh_bucket(s3)
-        with large.ground(store, PAYLOADS=address) as there:
+        with large.ground(store, PAYLOADS=address, QUEUE=queue) as there:
             kept = Kept(address, there)
             yield Scene(there, kept, **settings)
             kept.close()
 
 
-@pytest.fixture(scope="module", params=["sqlite-folder", "postgresql-s3"])
+@pytest.fixture(scope="module", params=["sqlite-folder", "postgresql-s3-sqs"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     if request.param == "sqlite-folder":
         address = str(tmp_path_factory.mktemp("payloads"))
         with large.ground(None, PAYLOADS=address) as there:
             yield Scene(there, Kept(address, there))
         return
-    with request.getfixturevalue("postgres").database() as url, _on_s3(request.getfixturevalue("s3"), url) as made:
+    server = request.getfixturevalue("elasticmq")
+    queue = server.address(server.fresh_queue())
+    with (
+        request.getfixturevalue("postgres").database() as url,
+        _on_s3(request.getfixturevalue("s3"), url, queue) as made,
+    ):
         yield made
 
 
@@ -242,3 +247,22 @@ def test_a_storage_that_is_away_is_503_and_comes_back(tmp_path: Path) -> None:
         assert _submit(api, 4, prefer="wait=20").json()["status"] == "succeeded"
         assert httpx.get(f"{api.url}/result/{waiting['job_id']}").json()["result"] == waiting["result"]
         assert worker.code is None
+
+
+def test_a_start_says_that_the_storage_is_away_and_readiness_that_it_is_back(tmp_path: Path) -> None:
+    """Without a large job."""
+    folder = tmp_path / "payloads"
+    folder.write_text("no folder")
+    with large.ground(None, PAYLOADS=str(folder)) as there:
+        api, worker = there.start("api").ready(), there.start("worker", METRICS_PORT="0").ready()
+        for process in (api, worker):
+            eventually(lambda process=process: "is no folder" in process.complained, 10)
+        assert [f"payloads: folder {folder}: {folder} is no folder"] == _degraded(api)
+        assert _degraded(worker) == _degraded(api)
+        folder.unlink()
+        eventually(lambda: not _degraded(api) and not _degraded(worker), 15)
+
+
+def _degraded(process: Forebay) -> list[str]:
+    found: list[str] = httpx.get(f"{process.url}/readyz").json()["degraded"]
+    return found

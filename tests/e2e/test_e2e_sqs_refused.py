@@ -89,13 +89,18 @@ def test_nothing_answers() -> None:
     assert "127.0.0.1:1" in line
 
 
-@pytest.mark.parametrize("command", ["worker", "api"])
-def test_without_its_client(command: str) -> None:
-    with stage(None, QUEUE="sqs://jobs") as on:
-        blocked = on.place.folder / "blocked" / "boto3"
+@pytest.mark.parametrize(
+    ("queue", "client", "extra"),
+    [("sqs://jobs", "boto3", "sqs"), ("kafka://127.0.0.1:1/jobs", "confluent_kafka", "kafka")],
+)
+@pytest.mark.parametrize("command", ["worker", "api", "queue create"])
+def test_without_its_client(command: str, queue: str, client: str, extra: str) -> None:
+    with stage(None, QUEUE=queue) as on:
+        blocked = on.place.folder / "blocked" / client
         blocked.mkdir(parents=True)
         (blocked / "__init__.py").write_text("raise ImportError('not here')\n")
         on.place.environ({"PYTHONPATH": f"{blocked.parent}:{Path(__file__).parents[2]}"})
-        process = on.place.start(command)
+        process = on.place.start(*command.split())
         assert process.wait(40.0) == 1
-        assert "pip install 'forebay[sqs]'" in process.complained
+        assert f"pip install 'forebay[{extra}]'" in process.complained
+        assert "Traceback" not in process.complained

@@ -21,6 +21,7 @@ from pipelines.ports import Message
 from pipelines.queues.sqs_dead import DeadQueue
 from pipelines.queues.sqs_outlet import SqsOutlet
 from pipelines.sqs.names import Named
+from pipelines.sqs.presence import Presence
 from pipelines.store.opening import open_store
 from pipelines.store.sql import SqlStore
 from schemas.dead_letters import DeadLetterFilter, Replay
@@ -83,7 +84,7 @@ def test_what_sqs_gave_up_is_a_dead_letter_and_can_be_replayed(sqs: SqsServer, t
     store = open_store(f"sqlite:///{tmp_path}/store.db", broker=True)
     given = submissions(3)
     store.submit(given)
-    store.stamp_sent(store.to_send(3, 30.0, 3600.0), never_claimed=True)  # and then nobody ever answered
+    store.stamp_sent(store.to_send(3, 30.0, 3600.0))  # and then nobody ever answered
     store.cancel(None, ["job-2"])
     assert all(given_up.outlet.send([*(Message(each.id, 0) for each in given), Message("nobody", 0)]))
     with serving(store, side, calm, Counting(), DeadQueue(given_up.url, 100)):
@@ -126,7 +127,7 @@ def serving(
     """A worker in threads of this process."""
     queue = side.receiver(hostile, dead=dead)
     named = Named(side.url.rpartition("/")[2])
-    outlet = SqsOutlet(hostile, lambda model: named, lambda: uuid.uuid4().hex, side.told.append)
+    outlet = SqsOutlet(hostile, lambda model: named, lambda: uuid.uuid4().hex, Presence(side.told.append))
     model = Model(random.Random(SEED), limits=PATIENT)
     outside = Outside(store, queue, Fleet(model), Silent(), SystemClock(), random.Random(SEED), counting, outlet)
     worker = Worker(outside, Plan(LEASE, credits=64, sweep=SweepPlan(interval=0.2, resend_after=3.0)))

@@ -45,7 +45,7 @@ def _folder(uri: str) -> Path:
 
 def _bucket(at: S3Address, failpoint: Failpoint) -> "BucketStorage":
     try:
-        from pipelines.scoring.storage.s3.storage import BucketStorage
+        from pipelines.scoring.storage.s3.storage import open_bucket
     except ImportError as missing:
         raise BadOrder("output: S3's client is not installed: pip install 'forebay[s3]'") from missing
-    return BucketStorage(at, failpoint)
+    return open_bucket(at, failpoint)

@@ -138,8 +138,7 @@ class FakeStore:
         queued = [v for v in self.rows.values() if v.state is State.QUEUED]
         return [Counts("sum", "1", State.QUEUED, len(queued), time.time())] if queued else []
 
-    def stamp_sent(self, messages: Sequence[Message], never_claimed: bool) -> None:
-        assert never_claimed
+    def stamp_sent(self, messages: Sequence[Message]) -> None:
         if self.refuse_stamps:
             raise StoreAway("store fake: away")
         self.stamped += [message.id for message in messages]

@@ -15,12 +15,15 @@ from api_driver import BODY, Api, Start, until
 from api.deps import Large
 from pipelines.payloads.deposits import Deposits
 from pipelines.payloads.folder import FolderPayloads
-from pipelines.payloads.port import PayloadsAway
+from pipelines.payloads.port import Found, PayloadsAway
+from pipelines.payloads.presence import Presence
+from pipelines.payloads.watched import WatchedPayloads, WatchedUploads
 from schemas.states import State
 
 KEYS = {hashlib.sha256(name.encode()).hexdigest(): name for name in ("team-a", "team-b")}
 AS_A, AS_B = ({"X-API-Key": name} for name in ("team-a", "team-b"))
 INLINE = 20
+GONE = "payload default/x: s3://a-bucket: Could not connect to the endpoint URL"
 LONG = {**BODY, "inputs": {"x": [0.123456, 0.234567, 0.345678]}}
 RESULT = msgspec.json.encode({"y": "r" * 200})
 
@@ -42,10 +45,14 @@ class Folder(FolderPayloads):
         self._enter()
         return super().get(key, size)
 
+    def found(self, key: str) -> Found | None:
+        self._enter()
+        return super().found(key)
+
     def _enter(self) -> None:
         self.hold.wait(10)
         if self.gone:
-            raise PayloadsAway("payloads: folder fake: gone")
+            raise PayloadsAway(GONE)
 
 
 class Scene:
@@ -53,7 +60,10 @@ class Scene:
         self.ahead = 0.0
         self.folder = Folder(folder, self.now)
         self._start = start
-        self.large = Large(Deposits(self.folder, INLINE), self.folder, self.folder, 1000, lambda: None, within=0.5)
+        presence = Presence(lambda line: None, time.monotonic)
+        deposits = Deposits(WatchedPayloads(self.folder, presence), INLINE)
+        uploads = WatchedUploads(self.folder, presence)
+        self.large = Large(deposits, uploads, self.folder, 1000, lambda: presence.away, within=0.5)
 
     def now(self) -> float:
         return time.time() + self.ahead
@@ -102,6 +112,16 @@ def test_payloads_that_are_away_are_503_for_large_ones_alone(scene: Scene) -> No
     assert _kind(api.submit(LONG)) == (503, "payloads-away")
     assert api.submit().status_code == 202
     assert len(api.store.submitted) == 1, "no row without its payload"
+
+
+@pytest.mark.parametrize("body", [LONG, {"model": "sum", "inputs_ref": "0" * 32}])
+def test_readiness_says_what_is_away_and_clients_hear_that_it_is(scene: Scene, body: Any) -> None:
+    api = scene.api()
+    scene.folder.gone = True
+    answer = api.submit(body)
+    assert _kind(answer) == (503, "payloads-away")
+    assert "bucket" not in answer.text
+    assert api.client.get("/readyz").json() == {"status": "ready", "unready": [], "degraded": [GONE]}
 
 
 def test_payloads_that_hang_are_answered_in_time_and_hold_nobody_up(scene: Scene) -> None:

@@ -16,6 +16,16 @@ def until(done: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def test_an_input_that_was_put_elsewhere_does_not_travel() -> None:
+    outlet = FakeOutlet()
+    sender = Sender(outlet, MemoryStore(time.time), time.monotonic)
+    sender.start()
+    sender.send([Submission("j", "default", "m", "1", b"", b"d", inputs_ref="default/uploads/0", referred=9)])
+    until(lambda: bool(outlet.sent))
+    assert outlet.sent[0].inputs is None
+    sender.stop()
+
+
 def test_a_broker_that_is_back_is_seen_without_a_submission() -> None:
     outlet = FakeOutlet()
     outlet.up = False

@@ -109,6 +109,16 @@ def test_a_broker_that_is_away_costs_no_202(start: Start) -> None:
     assert api.client.get("/readyz").status_code == 200
 
 
+def test_readiness_says_why_the_broker_does_not_confirm(start: Start) -> None:
+    outlet = FakeOutlet()
+    outlet.up = False
+    api = start(outlet=outlet, broker_fault=lambda: "sqs: queue 'jobs': there is no such queue")
+    api.submit()
+    until(lambda: bool(api.client.get("/readyz").json()["degraded"]))
+    told = "broker: sqs: queue 'jobs': there is no such queue; jobs are taken, sweeping sends them"
+    assert api.client.get("/readyz").json()["degraded"] == [told]
+
+
 def test_a_full_queue_refuses_with_429(start: Start) -> None:
     api = start(queued=1)
     statuses = []

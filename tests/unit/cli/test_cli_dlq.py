@@ -10,6 +10,7 @@ from cli_driver import OTHER, PICTURE, Command
 from forebay.cli import errors
 from pipelines import replaying
 from schemas.reasons import Reason
+from schemas.strays import Stray
 
 
 def queued(forebay: Command) -> set[str]:
@@ -199,3 +200,15 @@ def _interrupted_after(chunks: int) -> Callable[..., None]:
         left[0] -= 1
 
     return interrupted
+
+
+def test_strays_are_hinted_at_beside_the_list(forebay: Command) -> None:
+    id = forebay.failed()
+    assert forebay("dlq", "ls").err == ""
+    store = forebay.store()
+    store.keep_strays([Stray("jobs", str(n), b"x", "no envelope") for n in range(4)])
+    store.close()
+    said = forebay("dlq", "ls")
+    assert (id in said.out, said.err) == (True, "forebay: 4 strays: forebay dlq ls --strays\n")
+    assert forebay("dlq", "ls", "--json").err == forebay("dlq", "ls", "--strays").err == ""
+    assert len(forebay("dlq", "ls", "--strays", "--json").records) == 4

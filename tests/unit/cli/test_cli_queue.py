@@ -72,6 +72,16 @@ def test_a_topic_is_made_too(forebay: Command, kafka: Broker, monkeypatch: pytes
     kafka.drop([topic])
 
 
+def test_where_there_is_none_it_names_the_queue_and_what_to_look_at(
+    forebay: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOREBAY_QUEUE", "sqs://jobs?region=eu-central-1&endpoint=http://127.0.0.1:1")
+    said = forebay("queue", "create")
+    assert (said.code, said.one_line) == (Exit.FAILED, True)
+    assert "queue 'jobs'" in said.err
+    assert "check ?region=eu-central-1 and &endpoint=http://127.0.0.1:1" in said.err
+
+
 def test_the_store_needs_none(forebay: Command) -> None:
     said = forebay("queue", "create")
     assert (said.code, said.one_line) == (Exit.FAILED, True)

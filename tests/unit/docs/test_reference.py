@@ -16,6 +16,7 @@ from workers.metrics import PrometheusObserver
 from workers.queue_depth import QueueDepth
 from workers.queue_lag import QueueLag
 from workers.runtimes import onnx, torch
+from workers.strays import StraysSeen
 from workers.stream_metrics import StreamMetrics
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
@@ -72,6 +73,7 @@ def test_metrics_lists_every_metric_and_no_other() -> None:
     assert first_cells(page["Of a stream worker"]) == {shown(metric) for metric in of_stream.collect()}
     of_worker.register(QueueLag(dict))
     of_worker.register(QueueDepth(dict))
+    StraysSeen(lambda strays: None, of_worker, print, lambda: 0.0)
     assert first_cells(page["Of a worker"]) == {shown(metric) for metric in of_worker.collect()}
 
 

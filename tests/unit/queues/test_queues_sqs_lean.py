@@ -9,7 +9,13 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
-from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
 from botocore.session import get_session
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +128,11 @@ def test_what_may_pass_is_tried_once_more(answers: Answers, sqs: LeanSqs) -> Non
             "AWS.SimpleQueueService.NonExistentQueue",
         ),
         ({}, b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no such queue"}', "QueueDoesNotExist"),
+        (
+            {"x-amzn-query-error": "com.amazonaws.sqs#QueueDoesNotExist;Sender"},
+            b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no such queue"}',
+            "QueueDoesNotExist",
+        ),
         ({}, b"<html>", "400"),
     ],
 )
@@ -133,6 +144,14 @@ def test_a_refusal_has_the_code_that_boto3_tells(
         sqs.change_message_visibility_batch(QueueUrl="u", Entries=[])
     assert refused.value.response["Error"]["Code"] == code
     assert len(answers.asked) == 1
+
+
+@pytest.mark.parametrize("page", [b"<html>", b"", b"[]", b'"\xff"'])
+def test_a_page_in_place_of_an_answer_is_nobody_who_answers(answers: Answers, sqs: LeanSqs, page: bytes) -> None:
+    """Anything else than botocore's errors would end the thread that called."""
+    answers.say = [(200, {}, page)]
+    with pytest.raises(HTTPClientError):
+        sqs.delete_message_batch(QueueUrl="u", Entries=[])
 
 
 def test_nobody_there_and_nobody_who_answers() -> None:

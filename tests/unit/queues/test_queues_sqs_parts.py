@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from pipelines.admission.direct import Direct
 from pipelines.ports import Message
 from pipelines.queues.sqs_calls import LONGEST_S, Calls, set_visibility
 from pipelines.queues.sqs_inbox import DEMAND_S, Arrival, Inbox, Limit, Receipt
+from pipelines.queues.sqs_messages import decode
 from pipelines.queues.sqs_outlet import SqsOutlet
 from pipelines.queues.sqs_receiving import Plan
 from pipelines.queues.sqs_settling import Settling
@@ -71,7 +73,8 @@ class World:
         self.told: list[str] = []
         self.now = 1_000_000.0
         self.pool = Daemons(2, "test")
-        self.calls = Calls(self.client, Presence(self.told.append), lambda: self.now, self.pool)  # type: ignore[arg-type]  # no receive
+        self.presence = Presence(self.told.append, lambda: self.now)
+        self.calls = Calls(self.client, self.presence, lambda: self.now, self.pool)  # type: ignore[arg-type]  # no receive
         self.inbox = Inbox(Limit(100, 1 << 20), 4, lambda: self.now)
 
     def receipt(self, handle: str, age: float = 0.0) -> Receipt:
@@ -92,7 +95,7 @@ def world() -> Iterator[World]:
 
 class TestOutlet:
     def outlet(self, world: World) -> SqsOutlet:
-        return SqsOutlet(world.client, lambda model: Named("jobs"), lambda: "unique", world.told.append, patience=5.0)  # type: ignore[arg-type]  # no receive
+        return SqsOutlet(world.client, lambda model: Named("jobs"), lambda: "unique", world.presence, patience=5.0)  # type: ignore[arg-type]  # no receive
 
     def test_each_entry_is_confirmed_by_itself(self, world: World) -> None:
         messages = [Message(f"job-{n}", 0) for n in range(25)]
@@ -128,6 +131,33 @@ class TestOutlet:
         assert outlet.send([Message("a", 0), Message("b", 0)]) == [False, False]
         assert told in world.told[0]
         assert "\n" not in world.told[0]
+        assert world.told[0].count("sqs: ") == 1
+        assert outlet.away == world.told[0]
+        outlet.close()
+
+    def test_an_outage_is_told_once_and_its_end(self, world: World) -> None:
+        fault = EndpointConnectionError(endpoint_url="http://sqs")
+        world.client.faults['{"id":"a","generation":0}'] = [fault] * 5
+        outlet = self.outlet(world)
+        for seconds in (0, 1, 1, 300, 1):
+            world.now += seconds
+            outlet.send([Message("a", 0)])
+        line = "sqs: send, queue 'jobs': nothing answers: Could not connect to the endpoint URL: \"http://sqs\""
+        assert world.told == [line, f"{line} (3 times since this was last said)"]
+        outlet.send([Message("a", 0)])
+        outlet.send([Message("a", 0)])
+        assert world.told[2:] == ["sqs: send is answered again"]
+        assert outlet.away is None
+        outlet.close()
+
+    def test_what_comes_and_goes_is_told_no_more_often(self, world: World) -> None:
+        fault = EndpointConnectionError(endpoint_url="http://sqs")
+        world.client.faults['{"id":"a","generation":0}'] = [fault, None] * 50
+        outlet = self.outlet(world)
+        for _ in range(100):
+            world.now += 1
+            outlet.send([Message("a", 0)])
+        assert len(world.told) == 2
         outlet.close()
 
 
@@ -240,3 +270,14 @@ def test_what_is_wanted_of_a_policy(redrive: Redrive | None, told: str | None) -
     line = advice(Named("jobs"), redrive, deliveries=5)
     assert (line is None) == (told is None)
     assert (told or "") in (line or "")
+
+
+def test_a_job_is_named_by_where_its_message_was_sent_to_wherever_it_lies_now() -> None:
+    """SQS keeps a message's id when it moves it: a direct producer's job must not be made a second time."""
+    received = {"MessageId": "m-1", "Body": '{"model": "sum", "inputs": {}}', "Attributes": {}}
+    moved = {**received, "Attributes": {"DeadLetterQueueSourceArn": "arn:aws:sqs:eu-central-1:123456789012:jobs"}}
+    first, again = decode(received, "jobs"), decode(moved, "jobs-dlq", given_up=2)
+    assert isinstance(first, Direct)
+    assert isinstance(again, Direct)
+    assert again.origin == first.origin == "sqs:jobs:m-1"
+    assert (again.as_it_came.source, again.as_it_came.position) == ("jobs", "m-1")

@@ -1,12 +1,14 @@
 """The janitor: what jobs leave behind, and what no job ever came to name."""
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipelines.payloads import keys
+from pipelines.payloads.folder import FolderPayloads
 from pipelines.payloads.janitor import PLAN, Janitor
 from pipelines.payloads.memory import MemoryPayloads
 from pipelines.payloads.port import PayloadsAway
-from pipelines.payloads.watched import WatchedPayloads
 from pipelines.store.memory import MemoryStore
 from schemas.jobs import Submission
 
@@ -96,23 +98,18 @@ def test_payloads_that_are_away_are_told_and_left_for_later() -> None:
     assert scene.janitor.step() == 1
 
 
-def test_being_away_is_told_once_each_way() -> None:
-    said: list[str] = []
-    gone = True
-
-    def fault(key: str) -> None:
-        if gone:
-            raise PayloadsAway("payloads: away")
-
-    watched = WatchedPayloads(MemoryPayloads(lambda: 0.0, fault), said.append)
-    key = keys.of_input("default", "a", 0, b"1")
-    for _ in range(3):
-        try:
-            watched.put(key, b"1")
-        except PayloadsAway:
-            assert watched.away == "payloads: away"
-    gone = False
-    for _ in range(3):
-        watched.put(key, b"1")
-    assert watched.away is None
-    assert said == ["payloads: away", "payloads: there again"]
+def test_what_others_put_among_payloads_stays_and_ends_nobody(tmp_path: Path) -> None:
+    """A file system's own files, a file browser's, a row that was changed by hand."""
+    clock, told = Time(), list[str]()
+    payloads = FolderPayloads(tmp_path, "store", lambda: time.time() + PLAN.age + 60)
+    orphan = keys.of_input("default", "a", 0, b"{}")
+    payloads.put(orphan, b"{}")
+    foreign = tmp_path / "store" / "default" / "ab" / ".nfs000000000001"
+    foreign.parent.mkdir(exist_ok=True)
+    foreign.touch()
+    janitor = Janitor(payloads, payloads, Store(clock.time), clock, told.append)
+    janitor.put(["../../etc/passwd"])
+    assert janitor.step() == 1
+    assert foreign.exists()
+    assert payloads.found(orphan) is None
+    assert told == ["1 payloads that no job names were removed"]

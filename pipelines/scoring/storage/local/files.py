@@ -25,11 +25,12 @@ _ADVICE = {
 
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
-    """OSError as StorageFault. `path`: where the fault names none."""
+    """OSError as StorageFault. `path`: where the fault names none, and what relative names are below."""
     try:
         yield
     except OSError as fault:
-        where = fault.filename if isinstance(fault.filename, str) else path
+        named = fault.filename2 or fault.filename  # of a rename, where it leads
+        where = path / named if isinstance(named, str) else path
         advice = _ADVICE.get(fault.errno or 0, f"{fault.strerror or fault}")
         raise StorageFault(f"output {where}: {advice}") from fault
 

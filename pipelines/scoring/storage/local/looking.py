@@ -15,7 +15,7 @@ _TRIES = 5
 
 
 def refuse(out: Path) -> None:
-    """What is no folder and no place for one. Raises StorageFault."""
+    """What is no folder and no place for one, before any work is done. Raises StorageFault."""
     with told(out):
         try:
             mode = out.lstat().st_mode
@@ -23,13 +23,14 @@ def refuse(out: Path) -> None:
             return
     if stat.S_ISLNK(mode):
         raise StorageFault(f"output {out}: it is a symbolic link: give the folder that it points to, {out.resolve()}")
+    if os.path.ismount(out):
+        raise StorageFault(f"output {out}: it is a mount point, which cannot be exchanged: name a folder below it")
     if not stat.S_ISDIR(mode):
         raise StorageFault(f"output {out}: it is a file, and a folder is wanted: name another output, or move the file")
 
 
 def look(out: Path) -> Current | None:
     """None: there is nothing. Raises OtherRun, StorageFault."""
-    refuse(out)
     with told(out):
         for _ in range(_TRIES):
             try:

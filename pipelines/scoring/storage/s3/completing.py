@@ -5,12 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
 
-from pipelines.s3 import errors
 from pipelines.scoring.faults import StorageFault
 from pipelines.scoring.storage.port import Held
 from pipelines.scoring.storage.s3.layout import Handle, handle_of
 from pipelines.scoring.storage.s3.objects import Objects
-from pipelines.scoring.storage.s3.parts import is_complete
+from pipelines.scoring.storage.s3.parts import etags, is_complete
 from schemas.scoring import StoredFile
 
 AT_ONCE = 8
@@ -43,7 +42,7 @@ def _complete(objects: Objects, file: StoredFile, handle: Handle) -> None:
         except ClientError as fault:
             if is_complete(objects, file.path, handle):  # the answer to a first try was lost
                 return
-            if errors.code_of(fault) == "NoSuchUpload":
+            if etags(objects, file.path, handle.upload) is None:
                 raise StorageFault(
                     f"output {objects.at}: the upload of {file.path} is gone (does a rule of the bucket abort uploads?):"
                     " start the same command again"

@@ -10,21 +10,27 @@ from pipelines.scoring.storage.naming import FOLDER, POINTER
 from pipelines.scoring.storage.s3.layout import Publishing, Run
 from pipelines.scoring.storage.s3.objects import Objects, Seen
 
-_TRIES = 5
-"""A manifest that is replaced while it is read is looked up again."""
-
 
 def look(objects: Objects) -> Current | None:
     """None: there is nothing. Raises OtherRun, StorageFault."""
     pointer = objects.get(POINTER)
-    for _ in range(_TRIES):
-        if pointer is not None and (found := _named(objects, pointer)) is not None:
+    while pointer is not None:
+        found = _named(objects, pointer)
+        if found is not None:
             return found
-        again = objects.get(POINTER)
-        if again == pointer or again is None:
-            break
-        pointer = again
+        before, pointer = pointer, objects.get(POINTER)
+        if pointer is not None and pointer.etag == before.etag:
+            break  # else it was replaced between the two calls
     return published(objects, pointer)
+
+
+def last_fence(objects: Objects) -> int:
+    """Of the output: a lock that was removed begins above it. Raises StorageFault."""
+    pointer = objects.get(POINTER)
+    try:
+        return 0 if pointer is None else manifests.pointer_of(pointer.data, str(objects.at)).fence
+    except OtherRun:
+        return 0
 
 
 def published(objects: Objects, pointer: Seen | None) -> Current | None:

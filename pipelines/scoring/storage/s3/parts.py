@@ -38,23 +38,22 @@ class ObjectParts:
 
     def holds(self, file: StoredFile) -> bool:
         handle = handle_of(file)
-        etags = self._etags(file.path, handle)
-        if etags is None:
+        found = etags(self._objects, file.path, handle.upload)
+        if found is None:
             return is_complete(self._objects, file.path, handle)
-        return etags == handle.etags
+        return found == handle.etags
 
-    def _etags(self, path: str, handle: Handle) -> list[str] | None:
-        """None: there is no such upload any more."""
-        with self._objects.told():
-            pages = self._objects.client.get_paginator("list_parts").paginate(
-                **self._objects.key(path), UploadId=handle.upload
-            )
-            try:
-                return [part["ETag"] for page in pages for part in page.get("Parts", ())]
-            except ClientError as fault:
-                if errors.code_of(fault) == "NoSuchUpload":
-                    return None
-                raise
+
+def etags(objects: Objects, path: str, upload: str) -> list[str] | None:
+    """Of an upload's chunks. None: there is no such upload any more."""
+    with objects.told():
+        pages = objects.client.get_paginator("list_parts").paginate(**objects.key(path), UploadId=upload)
+        try:
+            return [part["ETag"] for page in pages for part in page.get("Parts", ())]
+        except ClientError as fault:
+            if errors.code_of(fault) == "NoSuchUpload":
+                return None
+            raise
 
 
 def is_complete(objects: Objects, path: str, handle: Handle) -> bool:

@@ -3,13 +3,12 @@
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from pipelines.clock import Clock, SystemClock
 from pipelines.s3 import connecting, errors
 from pipelines.s3.address import S3Address
 from pipelines.s3.connecting import Bounds
-from pipelines.scoring.faults import OtherRun, StorageFault
+from pipelines.scoring.faults import StorageFault
 from pipelines.scoring.storage.port import Failpoint, Held, nothing
 from pipelines.scoring.storage.s3 import looking, tidying
 from pipelines.scoring.storage.s3.layout import Run
@@ -21,13 +20,22 @@ from pipelines.scoring.storage.s3.records import ObjectRecords
 from pipelines.scoring.storage.s3.taking import Taking
 from schemas.scoring import Manifest, StoredFile
 
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
-
 DATA = Bounds(read_s=30.0, attempts=5)
 """For chunks of 8 MiB, and uploads that the server puts together."""
 BEATS = Bounds(read_s=3.0, attempts=1, connections=2)
 """What fails is tried again with the next one: two calls end well within a lease."""
+
+
+def open_bucket(at: S3Address, failpoint: Failpoint = nothing) -> "BucketStorage":
+    """Raises StorageFault."""
+    try:
+        session = connecting.session()
+        data, beats = (connecting.connect(at, bounds, session) for bounds in (DATA, BEATS))
+    except errors.RAISED as fault:
+        raise StorageFault(f"output {at}: {errors.told(fault, at, GUIDE)}") from fault
+    except ValueError as fault:  # of an endpoint that is no URL
+        raise StorageFault(f"output {at}: {errors.one_line(fault)}") from fault
+    return BucketStorage(Objects(data, at), Objects(beats, at), failpoint)
 
 
 def random_name() -> str:
@@ -37,7 +45,8 @@ def random_name() -> str:
 class BucketStorage:
     def __init__(
         self,
-        at: S3Address,
+        objects: Objects,
+        beating: Objects,
         failpoint: Failpoint = nothing,
         times: Times = TIMES,
         clock: Clock | None = None,
@@ -45,18 +54,19 @@ class BucketStorage:
         wait: Callable[[float], None] = time.sleep,
         token: Callable[[], str] = random_name,
     ) -> None:
-        """`now`: epoch seconds. `token`: a new random name. Raises StorageFault."""
-        self._objects = Objects(_client(at, DATA), at)
-        self._beating = Objects(_client(at, BEATS), at)
+        """`beating`: the same, by a client whose calls end within a lease. `now`: epoch seconds. `token`: a new random
+        name."""
+        self._objects = objects
+        self._beating = beating
         self._failpoint = failpoint
-        self._taking = Taking(self._objects, self._beating, times, clock or SystemClock(), now, wait, token)
+        self._taking = Taking(objects, beating, times, clock or SystemClock(), now, wait, token)
         self._token = token
         self._records: dict[str, ObjectRecords] = {}
-        self.name = str(at)
+        self.name = str(objects.at)
 
     def lock(self, run_id: str, holder: str, tell: Callable[[str], None]) -> ObjectLock:
         Run.of(run_id)
-        held = self._taking.take(run_id, holder, tell, self._last_fence())
+        held = self._taking.take(run_id, holder, tell, looking.last_fence(self._objects))
         try:
             tidying.repair(self._objects)
         except BaseException:
@@ -85,20 +95,3 @@ class BucketStorage:
     def close(self) -> None:
         self._objects.client.close()
         self._beating.client.close()
-
-    def _last_fence(self) -> int:
-        """Of the output: a lock that was removed begins above it."""
-        try:
-            there = looking.look(self._objects)
-        except OtherRun:
-            return 0
-        return 0 if there is None else there.pointer.fence
-
-
-def _client(at: S3Address, bounds: Bounds) -> "S3Client":
-    try:
-        return connecting.connect(at, bounds)
-    except errors.RAISED as fault:
-        raise StorageFault(f"output {at}: {errors.told(fault, at, GUIDE)}") from fault
-    except ValueError as fault:  # of an endpoint that is no URL
-        raise StorageFault(f"output {at}: {errors.one_line(fault)}") from fault

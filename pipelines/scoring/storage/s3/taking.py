@@ -49,9 +49,11 @@ class Taking(Struct, frozen=True):
         """Whoever holds it is alive when it beats while we look; otherwise its lease ends."""
         first = seen = self.objects.get(LOCK)
         began = self.clock.monotonic()
-        while seen is not None and not self._is_free(seen, self.clock.monotonic() - began):
+        while seen is not None and self._read(seen).holder:
             if first is None or seen.etag != first.etag:
                 raise self._busy(seen)
+            if self._has_ended(seen, self.clock.monotonic() - began):
+                break
             if seen is first:
                 by = self._read(seen)
                 tell(
@@ -62,10 +64,10 @@ class Taking(Struct, frozen=True):
             seen = self.objects.get(LOCK)
         return seen
 
-    def _is_free(self, seen: Seen, watched: float) -> bool:
+    def _has_ended(self, seen: Seen, watched: float) -> bool:
         """`watched`: for how long it has not changed, by our clock. It counts too, for a server without a clock."""
-        by = self._read(seen)
-        return not by.holder or watched >= by.lease or (seen.age is not None and seen.age >= by.lease + _ROUNDED)
+        lease = self._read(seen).lease
+        return watched >= lease or (seen.age is not None and seen.age >= lease + _ROUNDED)
 
     def _busy(self, seen: Seen) -> RunBusy:
         by = self._read(seen)

@@ -6,7 +6,7 @@ import msgspec
 
 from pipelines.scoring.faults import OtherRun
 from pipelines.scoring.storage.manifests import Current
-from pipelines.scoring.storage.naming import SUCCESS
+from pipelines.scoring.storage.naming import POINTER, SUCCESS
 from pipelines.scoring.storage.port import Failpoint, Held, nothing
 from pipelines.scoring.storage.s3 import looking
 from pipelines.scoring.storage.s3.layout import Publishing, Run, Upload
@@ -68,7 +68,8 @@ def _abort(objects: Objects, note: str) -> None:
 
 
 def _current(objects: Objects) -> Current | None:
+    pointer = objects.get(POINTER)
     try:
-        return looking.look(objects)
+        return None if pointer is None else looking.published(objects, pointer)
     except OtherRun:
         return None

@@ -1,0 +1,85 @@
+"""Rows that cannot be scored: kept with their reason, and no neighbour pays for them."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.scoring.ground import FEATURES, MAPPING, Ground, feature, scored, write_models
+
+ROWS = 3000
+BAD = set(range(17, ROWS, 100))
+
+
+def _input(folder: Path, value: float | None = None) -> Path:
+    ids = np.arange(ROWS)
+    columns = {f"f{n}": feature(ids, n) for n in range(FEATURES)}
+    fifth = [value if n in BAD else float(columns["f5"][n]) for n in ids]
+    folder.mkdir()
+    table = pa.table({"id": ids, **columns, "f5": pa.array(fifth, pa.float32()), "note": [f"n{n}" for n in ids]})
+    pq.write_table(table, folder / "in.parquet", row_group_size=700)
+    return folder
+
+
+def _on(folder: Path, **given: str) -> Ground:
+    models = write_models(folder / "models", **given)
+    return Ground(folder, models, str(_input(folder / "in", None)), str(folder / "out"))
+
+
+def test_one_per_cent_is_put_aside_with_reason_and_columns(tmp_path: Path) -> None:
+    on = _on(tmp_path)
+    summary = on.score("--passthrough", "id").summary
+    assert (summary["rows"], summary["rejected"]) == (ROWS - len(BAD), len(BAD))
+    assert scored(tmp_path / "out").column("id").to_pylist() == [n for n in range(ROWS) if n not in BAD]
+    rejects = pq.read_table(next((tmp_path / "out" / "_rejects").glob("*.parquet")))
+    assert rejects.column("id").to_pylist() == rejects.column("_forebay_row").to_pylist() == sorted(BAD)
+    assert set(rejects.column("_forebay_reason").to_pylist()) == {"invalid_input"}
+    assert rejects.column("note").to_pylist() == [f"n{n}" for n in sorted(BAD)]
+    assert rejects.column("_forebay_row_id")[0].as_py() == "in.parquet:17"
+    assert "features" in rejects.column("_forebay_error")[0].as_py()
+
+
+def test_more_than_may_be_publishes_nothing(tmp_path: Path) -> None:
+    on = _on(tmp_path)
+    ended = on.score("--max-rejects", "0.005")
+    assert ended.code == 1
+    assert "more than --max-rejects 0.005" in ended.said or "--max-rejects allows 0.005" in ended.said
+    assert not (tmp_path / "out").exists()
+
+
+HOOK = """
+def postprocess(outputs):
+    if outputs["score"][0] > 0.2:
+        raise RuntimeError("too high")
+    return outputs
+"""
+
+
+def test_what_the_models_own_code_refuses_is_rejected_alone(tmp_path: Path) -> None:
+    more = MAPPING + "limits: {max_attempts: 1}\n"
+    on = _on(tmp_path, more=more, hooks=HOOK)
+    summary = on.score("--passthrough", "id", "--max-rejects", "1").summary
+    assert summary["rows"] + summary["rejected"] == ROWS
+    assert np.stack(scored(tmp_path / "out").column("score").to_pylist()).max() <= 0.2
+    rejects = pq.read_table(next((tmp_path / "out" / "_rejects").glob("*.parquet")))
+    assert {"model_error", "invalid_input", "invalid_output"} >= set(rejects.column("_forebay_reason").to_pylist())
+    assert any("too high" in each for each in rejects.column("_forebay_error").to_pylist())
+
+
+CRASH = """
+import os, signal
+def preprocess(inputs):
+    if abs(float(inputs["features"][0]) - {value!r}) < 1e-7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inputs
+"""
+
+
+def test_a_row_that_takes_its_process_down_is_found(tmp_path: Path) -> None:
+    culprit = float(feature(np.array([1234]), 0)[0])
+    on = _on(tmp_path, hooks=CRASH.format(value=culprit))
+    summary = on.score("--passthrough", "id", "--workers", "2", "--max-rejects", "0.02").summary
+    assert summary["rejected"] == len(BAD) + 1
+    rejects = pq.read_table(next((tmp_path / "out" / "_rejects").glob("*.parquet"))).to_pylist()
+    assert [each["id"] for each in rejects if each["_forebay_reason"] == "crashed"] == [1234]

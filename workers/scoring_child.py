@@ -1,0 +1,105 @@
+"""A process of the local engine: it loads the model once, and scores the parts it is told to."""
+
+import ctypes
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+
+from msgspec import Struct
+
+from pipelines.catalog import ModelVersion
+from pipelines.scoring.assembling import assemble
+from pipelines.scoring.dataset import parquet_files, read_footers
+from pipelines.scoring.faults import ScoreFault
+from pipelines.scoring.opening import open_files
+from pipelines.scoring.part import PartScorer, Stopped
+from pipelines.scoring.storage.opening import open_storage
+from pipelines.scoring.suspects import Suspects
+from schemas.scoring import PartDone, Plan
+from workers.errors import BadArtifact, RuntimeMissing
+from workers.loading import load
+from workers.scored_model import ScoredModel
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Recipe(Struct, frozen=True):
+    """What a process needs to score parts of a plan by itself."""
+
+    version: ModelVersion
+    device: str
+    plan: Plan
+    input: str
+    """Addresses, with what is left out of the plan's names."""
+    output: str
+    even_empty: int
+
+
+class Task(Struct, frozen=True):
+    number: int
+    suspects: Suspects
+
+
+class Running(Struct, frozen=True):
+    """This is what runs from now on."""
+
+    batch: int
+    row: int | None
+
+
+class Moved(Struct, frozen=True):
+    rows: int
+    rejected: int
+
+
+class Finished(Struct, frozen=True):
+    part: PartDone
+
+
+class Failed(Struct, frozen=True):
+    fault: Exception
+    """One that is told in a line."""
+
+
+def serve(parent: Connection, recipe: Recipe) -> None:
+    """Until the parent closes its end, or ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        scorer = _scorer(recipe)
+        while True:
+            task: Task = parent.recv()
+            parent.send(Finished(_score(parent, scorer, recipe, task)))
+    except (ScoreFault, BadArtifact, RuntimeMissing) as fault:
+        parent.send(Failed(fault))
+    except (EOFError, BrokenPipeError, Stopped):
+        pass
+
+
+def _scorer(recipe: Recipe) -> PartScorer:
+    order = recipe.plan.order
+    model = ScoredModel(load(recipe.version, recipe.device))
+    files = open_files(recipe.input)
+    planned = {file.path for file in recipe.plan.files}
+    data, _ = read_footers(files, [each for each in parquet_files(files) if each.path in planned], skip_corrupt=False)
+    assembly = assemble(order, recipe.version.spec, not model.columnar, data)
+    _, parts = open_storage(recipe.output).run(order.run_id)
+    return assembly.scorer(data, recipe.plan.files, model, parts, time.sleep)
+
+
+def _score(parent: Connection, scorer: PartScorer, recipe: Recipe, task: Task) -> PartDone:
+    one_by_one = threading.Lock()  # what runs is told by another thread than what is done
+
+    def tell(rows: int, rejected: int) -> bool:
+        with one_by_one:
+            parent.send(Moved(rows, rejected))
+        return True
+
+    def announce(batch: int, row: int | None) -> None:
+        with one_by_one:
+            parent.send(Running(batch, row))
+
+    part = recipe.plan.parts[task.number]
+    return scorer.score(part, tell, task.number == recipe.even_empty, task.suspects, announce)
