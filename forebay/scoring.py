@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 import forebay
+from forebay.catalogs import open_catalog
 from forebay.settings import Settings
-from forebay.stores import open_catalog
 from pipelines.catalog import ModelVersion
 from pipelines.scoring.faults import BadInput
 from pipelines.scoring.opening import open_files
