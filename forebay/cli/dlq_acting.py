@@ -51,7 +51,7 @@ def replay(
     json: options.Json = False,
 ) -> None:
     """Run dead letters again: generation + 1, audited. Given twice, or again after it was stopped, it applies once."""
-    from forebay import catalogs, stores
+    from forebay import catalogs
     from pipelines import replaying
 
     chosen = dlq_choosing.choose(tenant, ids, all_, model, only_version, reason, error, since, until)

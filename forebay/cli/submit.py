@@ -45,7 +45,7 @@ def submit(
 ) -> None:
     """Submit inputs; prints the ids. Lines that do not fit are named and left out, and the exit code is 1 then."""
     from api.ids import Ids
-    from forebay import catalogs, stores
+    from forebay import catalogs
     from forebay.cli import inputs
     from schemas.submissions import MAX_EXPIRES_IN
 

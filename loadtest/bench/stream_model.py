@@ -1,4 +1,4 @@
-"""The model of the benches of streams and of scoring: a perceptron 16-64-32-1 with weights by seed, as a model repository in a folder."""
+"""The model of the benches of streams and scoring: a perceptron 16-64-32-1, weights by seed, as a model repository."""
 
 from itertools import pairwise
 from pathlib import Path

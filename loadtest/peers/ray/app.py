@@ -22,7 +22,9 @@ class Scorer:
 
 
 if __name__ == "__main__":
-    ray.init(num_cpus=int(os.environ["PEER_CORES"]), include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(
+        num_cpus=int(os.environ["PEER_CORES"]), include_dashboard=False, logging_level="ERROR", log_to_driver=False
+    )
     ray.data.DataContext.get_current().enable_progress_bars = False
     rows = ray.data.read_parquet(os.environ["PEER_INPUT"], columns=["id", *COLUMNS])
     scored = rows.map_batches(
@@ -32,6 +34,5 @@ if __name__ == "__main__":
         batch_format="numpy",
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(size=int(os.environ["PEER_ACTORS"])),
-        num_cpus=float(os.environ["PEER_ACTOR_CPUS"]),
     )
     scored.write_parquet(os.environ["PEER_OUTPUT"])

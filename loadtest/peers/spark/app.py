@@ -8,12 +8,13 @@ import onnxruntime as ort
 import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import pandas_udf
+from pyspark.sql.types import FloatType
 
 COLUMNS = [f"f{place}" for place in range(16)]
 MODEL = os.environ["PEER_MODEL"]
 
 
-@pandas_udf("float")
+@pandas_udf(FloatType())
 def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.Series]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1

@@ -89,7 +89,9 @@ class Storage(Protocol):
         """What is published. Raises OtherRun when there is something that is not ours."""
         ...
 
-    def publish(self, held: Held, manifest: Manifest, files: Sequence[StoredFile], kept: Sequence[str], overwrite: bool) -> None:
+    def publish(
+        self, held: Held, manifest: Manifest, files: Sequence[StoredFile], kept: Sequence[str], overwrite: bool
+    ) -> None:
         """Makes these files, and those of the output that are `kept` (paths), the output, and removes the rest, `_SUCCESS`
         last. Raises OtherRun when something is published meanwhile that was not there before, unless `overwrite`.
         Killed at any moment, and called again with the same, it ends the same."""
