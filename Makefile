@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+AIRFLOW_VENV := .venv-airflow
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PINNED := pyproject.toml clients/python/pyproject.toml constraints.txt
 
@@ -29,11 +30,15 @@ check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit tests/flow -q -m "not soak"
 
+.PHONY: airflow
+airflow: $(AIRFLOW_VENV)/.stamp ## Build .venv-airflow: Airflow with forebay-airflow, apart, since its pins are not ours
+
 .PHONY: test
 test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on servers of its own
 	@$(BIN)/python -m tests.services.kafka_jars || test "$$CI" != true
 	@$(BIN)/python -m tests.services.elasticmq_jars || test "$$CI" != true
 	@$(BIN)/python -m tests.deploy.tools || test "$$CI" != true
+	@$(MAKE) --no-print-directory airflow || test "$$CI" != true
 	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-branch --cov-report=term
 
 .PHONY: soak
@@ -89,6 +94,13 @@ $(VENV)/.base-stamp: $(PINNED)
 $(VENV)/.test-stamp: $(VENV)/.base-stamp
 	@echo "Adding PyTorch and the tools of tests and checks …"
 	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,s3,redis,test,dev]' -e clients/python
+	@touch $@
+
+$(AIRFLOW_VENV)/.stamp: deploy/airflow/pyproject.toml deploy/airflow/constraints.txt clients/python/pyproject.toml
+	@echo "Building $(AIRFLOW_VENV) (about a minute and a half) …"
+	@$(PYTHON) -m venv $(AIRFLOW_VENV)
+	@$(AIRFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c deploy/airflow/constraints.txt \
+		-e clients/python -e 'deploy/airflow[test]'
 	@touch $@
 
 $(VENV)/.bench-stamp: $(VENV)/.test-stamp

@@ -27,12 +27,13 @@ from api.keys import Keys
 from api.metrics import Metrics
 from api.polling import Polling
 from api.rates import Rates
-from api.reader import Reader, Reads, reader
+from api.reader import Reader, Reads, Seen, reader
+from api.scoring_part import ScoringPart, include, scoring_part
 from api.scribe import Scribe, scribe
 from api.sending import Sender
 from api.submitting import Submitting
 from api.uploads import Uploading
-from api.waiting import Waiting
+from api.waiting import Waiting, ended
 
 SUBMIT = "/predict_async"
 BATCH = "/predict_async/batch"
@@ -50,13 +51,14 @@ class Engine:
     reader: Reader
     looker: Reader
     """For those who wait."""
-    waiting: Waiting
+    waiting: Waiting[Seen]
     sender: Sender | None
     calls: Calls
     rates: Rates
     workers: ThreadPoolExecutor
     claim_check: ClaimCheck
     uploading: Uploading
+    scoring: ScoringPart | None
 
     def start(self) -> None:
         self.scribe.start()
@@ -64,12 +66,16 @@ class Engine:
         self.looker.start()
         self.rates.start()
         self.waiting.start()
+        if self.scoring is not None:
+            self.scoring.start()
         if self.sender is not None:
             self.sender.start()
 
     async def stop(self) -> None:
         """In the order in which they need each other: what was accepted is committed, and told to the broker."""
         self.waiting.stop()
+        if self.scoring is not None:
+            await self.scoring.stop()
         await self.scribe.stop()
         await self.reader.stop()
         await self.looker.stop()
@@ -81,12 +87,22 @@ class Engine:
         self.uploading.stop()
         self.workers.shutdown(wait=False, cancel_futures=True)
 
+    def polls(self) -> int:
+        """Long polls held."""
+        return self.waiting.count + (0 if self.scoring is None else self.scoring.waiting.count)
+
+    def drain(self) -> None:
+        """Answer every long poll now. From any thread."""
+        self.waiting.drain()
+        if self.scoring is not None:
+            self.scoring.waiting.drain()
+
 
 def build(deps: Deps) -> Front:
     """The ASGI application. It closes nothing that it was given."""
     metrics = Metrics(deps.registry)
     engine = _engine(deps, metrics)
-    metrics.watch(lambda: engine.scribe.waiting, lambda: engine.waiting.count)
+    metrics.watch(lambda: engine.scribe.waiting, engine.polls)
     deps.registry.register(StoreDepth(deps.store, deps.clock, time.monotonic))
     submitting, polling = _handlers(deps, engine, metrics)
     hot = {
@@ -105,7 +121,9 @@ def build(deps: Deps) -> Front:
     )
     app.router.routes.append(Route(UPLOADS, begin, methods=["POST"]))
     app.router.routes.append(Route(UPLOAD, put, methods=["PUT"]))
-    return Front(app, Keys(deps.keys), hot, result, metrics.answered, engine.waiting.drain)
+    if engine.scoring is not None:
+        engine.scoring.mount(app)
+    return Front(app, Keys(deps.keys), hot, result, metrics.answered, engine.drain)
 
 
 def _engine(deps: Deps, metrics: Metrics) -> Engine:
@@ -113,18 +131,20 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
     reads = Reads(deps.store, deps.kept, metrics)
     looker = reader("looker", reads.told_of, deps.limits)
     commits = Commits(time.monotonic, metrics.committed)
+    calls, rates = store_calls(deps.limits.answer_within), Rates(deps.limits.rate, deps.shared_rates, time.monotonic)
     return Engine(
         scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
         commits=commits,
         reader=reader("reader", reads.asked, deps.limits),
         looker=looker,
-        waiting=Waiting(looker, deps.notices, deps.limits.polls),
+        waiting=Waiting(looker, deps.notices, deps.limits.polls, ended),
         sender=sender,
-        calls=store_calls(deps.limits.answer_within),
-        rates=Rates(deps.limits.rate, deps.shared_rates, time.monotonic),
+        calls=calls,
+        rates=rates,
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
         claim_check=ClaimCheck(deps.large, deps.limits),
         uploading=Uploading(deps.large, deps.limits, deps.clock, deps.random_bits),
+        scoring=None if deps.scoring is None else scoring_part(deps, deps.scoring, calls, rates),
     )
 
 
@@ -152,10 +172,13 @@ def _frame(deps: Deps, engine: Engine) -> FastAPI:
     )
     faults.install(app)
     app.include_router(browsing.routes(deps.store, deps.notices, engine.calls))
+    if deps.scoring is not None:
+        include(app, deps, deps.scoring, engine.calls)
     blocking, degrading = _checks(deps, engine)
     stalled = Stalled(deps.store, deps.clock, time.monotonic)
     app.include_router(health.routes(deps.store, engine.calls, deps.registry, blocking, degrading, stalled))
-    document = Documentation(app, [model.spec for model in deps.catalog.models.values()], bool(deps.keys))
+    specs = [model.spec for model in deps.catalog.models.values()]
+    document = Documentation(app, specs, bool(deps.keys), deps.scoring is not None)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
 
     @app.get("/docs", include_in_schema=False)

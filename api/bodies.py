@@ -75,7 +75,7 @@ def result_body(view: JobView) -> ResultBody:
         version=view.version,
         attempt=view.attempt,
         generation=view.generation,
-        timings=_times(view.timings),
+        timings=times(view.timings),
         result=Raw(view.result) if view.result is not None else UNSET,
         error=Failure(str(view.reason or "unknown"), view.error or "") if ended_badly else UNSET,
         metadata=Raw(view.metadata) if view.metadata is not None else UNSET,
@@ -83,7 +83,7 @@ def result_body(view: JobView) -> ResultBody:
     )
 
 
-def _times(timings: Timings) -> Times:
+def times(timings: Timings) -> Times:
     return Times(_time(timings.submitted_at), _maybe(timings.started_at), _maybe(timings.finished_at))
 
 

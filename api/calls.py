@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from api.problems import Problem, overloaded, payloads_away, store_away
+from api.problems import Problem, locations_away, overloaded, payloads_away, store_away
 from pipelines.payloads.port import PayloadsAway
 from pipelines.store.port import StoreAway
 
@@ -35,6 +35,8 @@ PAYLOADS = Target(
     "payloads", PayloadsAway, payloads_away, "payloads: no answer in time: try again",
     "large inputs and results cannot be kept or brought right now: try again",
 )  # fmt: skip
+LOCATIONS = Target("scoring locations", OSError, locations_away, "scoring locations: no answer in time: try again")
+_LOCATION_THREADS, _LOCATION_MOST = 2, 64
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,8 @@ class Calls:
 def store_calls(within: float) -> Calls:
     """The store's rare calls (cancel, list, counts, probe)."""
     return Calls(STORE, Bounds(_STORE_THREADS, _STORE_MOST, within))
+
+
+def location_calls(within: float) -> Calls:
+    """Looking at where a scoring run reads and writes: a disk may be far away."""
+    return Calls(LOCATIONS, Bounds(_LOCATION_THREADS, _LOCATION_MOST, within))

@@ -18,6 +18,8 @@ _MOST = 1024
 _RESULTS = 32
 """Large results on their way to clients at once: each is in memory until the client has taken it."""
 
+_INSTEAD = "; put a larger input where POST /uploads says, and submit its id as inputs_ref"
+
 
 class ClaimCheck:
     """Belongs to the event loop."""
@@ -30,6 +32,8 @@ class ClaimCheck:
         self._within = within
         self._carry = Calls(PAYLOADS, Bounds(_THREADS, _MOST, within, limits.waiting_bytes))
         self._results = asyncio.Semaphore(_RESULTS)
+        self.instead = "" if large is None or large.max_upload <= limits.body else _INSTEAD
+        """What to do with a body that is too large."""
 
     def needs(self, submission: Submission) -> bool:
         return submission.inputs_ref is not None or len(submission.inputs) > self._inline

@@ -13,8 +13,10 @@ from pipelines.payloads.deposits import Deposits
 from pipelines.payloads.port import Receiving, Uploads
 from pipelines.ports import Outlet
 from pipelines.rate import Rate
+from pipelines.scoring.locations import Locations
 from pipelines.store.notices import Notices
 from pipelines.store.port import Store
+from pipelines.store.scoring_port import RunStore
 
 if TYPE_CHECKING:
     from api.rates import Shared
@@ -65,6 +67,16 @@ class Large:
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """Scoring as a service."""
+
+    runs: RunStore
+    locations: Locations
+    most_open: int = 1000
+    """Runs of a tenant that may be queued or running (429)."""
+
+
+@dataclass(frozen=True)
 class Deps:
     store: Store
     catalog: Catalog
@@ -78,6 +90,8 @@ class Deps:
     limits: Limits = Limits()
     large: Large | None = None
     """None: rows hold everything."""
+    scoring: Scoring | None = None
+    """None: its routes are not there."""
     release: str = "0"
     """Forebay's version, for the OpenAPI document."""
     clock: Callable[[], float] = time.time

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import bodies
+from api.documentation_scoring import SCORING_KINDS, scoring_paths
 from api.documentation_uploads import UPLOAD_KINDS, upload_paths
 from api.problems import ProblemBody
 from schemas.model_spec import ModelSpec
@@ -37,10 +38,11 @@ _STATUSES = {
 class Documentation:
     """What `/openapi.json` answers; made once."""
 
-    def __init__(self, app: FastAPI, specs: Sequence[ModelSpec], keys: bool) -> None:
+    def __init__(self, app: FastAPI, specs: Sequence[ModelSpec], keys: bool, scoring: bool) -> None:
         self._app = app
         self._specs = specs
         self._keys = keys
+        self._scoring = scoring
         self._made: Json | None = None
 
     def __call__(self) -> Json:
@@ -55,6 +57,9 @@ class Documentation:
         document["paths"] = {**_hot_paths(examples), **upload_paths(_body, _answer, _problems), **document["paths"]}
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(_schemas())
+        if self._scoring:
+            for path, routes in scoring_paths(_body, _answer, _problems).items():
+                document["paths"].setdefault(path, {}).update(routes)
         if self._keys:
             schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
             document["components"]["securitySchemes"] = schemes
@@ -161,7 +166,7 @@ def _problems(*statuses: int) -> Json:
 
 
 def _schemas() -> Json:
-    kinds = [Submit, bodies.ResultBody, bodies.AcceptedBody, ProblemBody, Entry, *UPLOAD_KINDS]
+    kinds = [Submit, bodies.ResultBody, bodies.AcceptedBody, ProblemBody, Entry, *UPLOAD_KINDS, *SCORING_KINDS]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     named: Json = dict(schemas)
     items = {"$ref": _REF.format(name="Entry")}

@@ -63,27 +63,28 @@ def _is_json(media: bytes) -> bool:
     return essence == b"application/json" and all(c in (b"charset=utf-8", b'charset="utf-8"') for c in charsets)
 
 
-async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
-    """The body, or 413 as soon as it is known to be longer than `limit` bytes; the rest is not read."""
+async def read_body(headers: Headers, receive: Receive, limit: int, instead: str = "") -> bytes:
+    """The body, or 413 as soon as it is known to be longer than `limit` bytes; the rest is not read. `instead`: what the
+    client is told to do then."""
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or len(length) > 18 or int(length) > limit):
-        raise too_large(limit)
+        raise too_large(limit, instead)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise Disconnected
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         if len(body) > limit:
-            raise too_large(limit)
+            raise too_large(limit, instead)
         return body
-    return await _read_chunks(body, receive, limit)
+    return await _read_chunks(body, receive, limit, instead)
 
 
-async def _read_chunks(first: bytes, receive: Receive, limit: int) -> bytes:
+async def _read_chunks(first: bytes, receive: Receive, limit: int, instead: str) -> bytes:
     chunks, size, more = [first], len(first), True
     while more:
         if size > limit:
-            raise too_large(limit)
+            raise too_large(limit, instead)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
@@ -92,13 +93,13 @@ async def _read_chunks(first: bytes, receive: Receive, limit: int) -> bytes:
         chunks.append(chunk)
         more = message.get("more_body", False)
     if size > limit:
-        raise too_large(limit)
+        raise too_large(limit, instead)
     return b"".join(chunks)
 
 
-def too_large(limit: int) -> Problem:
+def too_large(limit: int, instead: str = "") -> Problem:
     # The connection closes with the answer, so that the server does not read on either.
-    return Problem(413, "too-large", f"expected a body of at most {limit} bytes", headers=(CLOSE,))
+    return Problem(413, "too-large", f"expected a body of at most {limit} bytes{instead}", headers=(CLOSE,))
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Sequence[Header] = (), kind: Header = JSON) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
@@ -20,11 +21,12 @@ from pipelines.store.port import StoreAway
 from schemas.jobs import JobView, is_id
 from schemas.states import TERMINAL
 
+T = TypeVar("T")
 PREFIX = "/result/"
 
 
 class Polling:
-    def __init__(self, reader: Reader, waiting: Waiting, claim_check: ClaimCheck, limits: Limits) -> None:
+    def __init__(self, reader: Reader, waiting: Waiting[Seen], claim_check: ClaimCheck, limits: Limits) -> None:
         self._reader = reader
         self._claim_check = claim_check
         self.waiting = waiting
@@ -34,7 +36,7 @@ class Polling:
         id = scope["path"][len(PREFIX) :]
         if not is_id(id):
             raise unknown_job()
-        wait = self._wait(scope)
+        wait = wait_of(scope, self._limits.wait)
         view = await self.result(scope[TENANT], id, wait or 0.0, receive)
         return await self.answer(view, send, () if wait is None else (applied(wait),))
 
@@ -47,22 +49,9 @@ class Polling:
             seen = await self._read(tenant, id)
             if seen is None or ended(seen):
                 return seen
-            return await self.until_ended(waiter, wait, receive) or seen
+            return await until_ended(waiter, wait, receive) or seen
         finally:
             self.waiting.forget(waiter)
-
-    async def until_ended(self, waiter: Waiter, wait: float, receive: Receive) -> Seen:
-        """How the job ended, or None after `wait` seconds. Raises Disconnected when the client went away."""
-        leaving = asyncio.ensure_future(gone(receive))
-        try:
-            await asyncio.wait((waiter.future, leaving), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-        if waiter.future.done():
-            return waiter.future.result()
-        if leaving.done() and not leaving.cancelled():
-            raise Disconnected
-        return None
 
     async def answer(self, view: Seen, send: Send, headers: Sequence[Header] = ()) -> int:
         if not isinstance(view, JobView):
@@ -87,18 +76,33 @@ class Polling:
         except StoreAway as away:
             raise store_away(str(away)) from None
 
-    def _wait(self, scope: Scope) -> float | None:
-        """The query's `wait`, else `Prefer: wait`."""
-        query = scope["query_string"]
-        if not query:
-            headers = headers_of(scope)
-            return preferred_wait(headers, self._limits.wait)
-        try:
-            found = parse_qs(query.decode("ascii"), keep_blank_values=True, max_num_fields=8)
-        except ValueError:
-            raise bad_request("the query string is malformed") from None
-        if unknown := sorted(set(found) - {"wait"}):
-            raise bad_request(f"unknown query parameter {unknown[0][:64]!r}: expected wait", unknown[0][:64])
-        if len(found.get("wait", ())) != 1:
-            raise bad_request("expected wait once", "wait")
-        return wait_seconds(found["wait"][0], self._limits.wait)
+
+async def until_ended(waiter: Waiter[T], wait: float, receive: Receive) -> T | None:
+    """How it ended, or None after `wait` seconds. Raises Disconnected when the client went away."""
+    leaving = asyncio.ensure_future(gone(receive))
+    try:
+        await asyncio.wait((waiter.future, leaving), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+    if waiter.future.done():
+        return waiter.future.result()
+    if leaving.done() and not leaving.cancelled():
+        raise Disconnected
+    return None
+
+
+def wait_of(scope: Scope, most: float) -> float | None:
+    """The query's `wait`, else `Prefer: wait`, cut to `most` seconds; None without either."""
+    query = scope["query_string"]
+    if not query:
+        headers = headers_of(scope)
+        return preferred_wait(headers, most)
+    try:
+        found = parse_qs(query.decode("ascii"), keep_blank_values=True, max_num_fields=8)
+    except ValueError:
+        raise bad_request("the query string is malformed") from None
+    if unknown := sorted(set(found) - {"wait"}):
+        raise bad_request(f"unknown query parameter {unknown[0][:64]!r}: expected wait", unknown[0][:64])
+    if len(found.get("wait", ())) != 1:
+        raise bad_request("expected wait once", "wait")
+    return wait_seconds(found["wait"][0], most)

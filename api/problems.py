@@ -33,6 +33,10 @@ TITLES = {
     "payloads-away": "Where large payloads are kept cannot be reached",
     "payload-missing": "The result's payload is gone",
     "no-uploads": "Uploads are not set up",
+    "unknown-run": "No such scoring run",
+    "run-conflict": "The run id belongs to another request",
+    "location-refused": "Scoring may not read or write there",
+    "locations-away": "Where scoring reads and writes cannot be looked at",
     "unknown-upload": "No such upload",
     "upload-used": "The upload is another job's input",
     "upload-refused": "The upload's address is not valid",
@@ -95,6 +99,10 @@ def unknown_job() -> Problem:
     return Problem(404, "unknown-job", "no job with this id")
 
 
+def unknown_run() -> Problem:
+    return Problem(404, "unknown-run", "no scoring run with this id")
+
+
 def purged() -> Problem:
     return Problem(410, "purged", "the job was removed: at the end of its retention, or discarded")
 
@@ -105,6 +113,10 @@ def store_away(detail: str) -> Problem:
 
 def payloads_away(detail: str) -> Problem:
     return Problem(503, "payloads-away", detail, headers=((b"retry-after", b"2"),))
+
+
+def locations_away(detail: str) -> Problem:
+    return Problem(503, "locations-away", detail, headers=((b"retry-after", b"2"),))
 
 
 def overloaded(detail: str) -> Problem:

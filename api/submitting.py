@@ -17,7 +17,7 @@ from api.grouping import Full
 from api.http import RETRY_AFTER, Headers, check_media, headers_of, read_body, respond
 from api.keys import TENANT
 from api.metrics import Metrics
-from api.polling import Polling
+from api.polling import Polling, until_ended
 from api.preferences import applied, idempotency_key, preferred_wait
 from api.problems import Header, Problem, ProblemBody, bad_request, invalid_body, overloaded, store_away
 from api.rates import Rates
@@ -60,7 +60,7 @@ class Submitting:
         key = idempotency_key(headers)
         wait = preferred_wait(headers, self._limits.wait)
         self._backlog.check()
-        body = await read_body(headers, receive, self._limits.body)
+        body = await read_body(headers, receive, self._limits.body, self._claim_check.instead)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         await self._rates.take(tenant, 1)
         submission = await self._decode(body, lambda: self._admission.one(body, tenant, key, trace))
@@ -77,7 +77,7 @@ class Submitting:
         check_media(headers)
         _no_key(headers)
         self._backlog.check()
-        body = await read_body(headers, receive, self._limits.body)
+        body = await read_body(headers, receive, self._limits.body, self._claim_check.instead)
         tenant, trace = scope[TENANT], traceparent_of(headers.get(b"traceparent"))
         entries = await self._decode(body, lambda: self._entries(body, tenant, trace))
         if fit := sum(isinstance(entry, Submission) for entry in entries):
@@ -98,7 +98,7 @@ class Submitting:
             accepted = self._accepted(submission, (await self._commit([submission]))[0])
             extra = (*_headers(accepted), applied(wait))
             if accepted.created:
-                view = await self._polling.until_ended(waiter, wait, receive)
+                view = await until_ended(waiter, wait, receive)
             else:
                 view = await self._polling.result(submission.tenant, accepted.id, wait, receive)
         finally:

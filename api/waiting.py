@@ -1,14 +1,18 @@
-"""Long polls: who waits for a job is woken by its notice, and is looked up once a second, many together."""
+"""Long polls: who waits for a job (or a scoring run) is woken by its notice, and is looked up once a second, many together."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
 
-from api.grouping import Full
-from api.reader import Named, Reader, Seen
+from api.grouping import Full, Group
+from api.reader import Named, Seen
 from pipelines.store.notices import Notices
 from schemas.jobs import JobView
 from schemas.states import TERMINAL
+
+T = TypeVar("T")
+"""What is seen of it."""
 
 _AT_ONCE = 256
 _STEPS = 16
@@ -17,30 +21,34 @@ _LEAST = 64
 """One look is at so many, if they are due, however few wait."""
 
 
-class Waiter:
+class Waiter(Generic[T]):
     """Registered before the job is first read, so that no notice falls between."""
 
     __slots__ = ("future", "id", "left", "tenant")
 
-    def __init__(self, tenant: str, id: str, future: asyncio.Future[Seen]) -> None:
+    def __init__(self, tenant: str, id: str, future: asyncio.Future[T | None]) -> None:
         self.tenant = tenant
         self.id = id
         self.future = future
-        """How the job ended; None when waiting is over for everybody (shutdown)."""
+        """How it ended; None when waiting is over for everybody (shutdown)."""
         self.left = False
         """Nobody waits any more."""
 
 
-class Waiting:
+class Waiting(Generic[T]):
     """Belongs to the event loop, but for `drain`."""
 
-    def __init__(self, reader: Reader, notices: Notices, most: int, poll: float = 1.0) -> None:
+    def __init__(
+        self, reader: Group[Named, T], notices: Notices, most: int, over: Callable[[T], bool], poll: float = 1.0
+    ) -> None:
+        """`over`: whether waiting longer than for this changes nothing."""
         self._reader = reader
+        self._over_for = over
         self._notices = notices
         self._most = most
         self._poll = poll
-        self._waiters: dict[str, list[Waiter]] = {}
-        self._due: deque[tuple[float, Waiter]] = deque()
+        self._waiters: dict[str, list[Waiter[T]]] = {}
+        self._due: deque[tuple[float, Waiter[T]]] = deque()
         """When to look for each, the soonest first; also those that left meanwhile."""
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
@@ -58,8 +66,8 @@ class Waiting:
         """Answer every long poll now, and each later one at once. From any thread."""
         self._loop.call_soon_threadsafe(self._end)
 
-    def register(self, tenant: str, id: str) -> Waiter:
-        waiter = Waiter(tenant, id, self._loop.create_future())
+    def register(self, tenant: str, id: str) -> Waiter[T]:
+        waiter: Waiter[T] = Waiter(tenant, id, self._loop.create_future())
         if self._over or self.count >= self._most:
             waiter.future.set_result(None)
             return waiter
@@ -71,7 +79,7 @@ class Waiting:
             self._timer = self._loop.call_later(self._poll / _STEPS, self._tick)
         return waiter
 
-    def forget(self, waiter: Waiter) -> None:
+    def forget(self, waiter: Waiter[T]) -> None:
         among = self._waiters.get(waiter.id)
         if among is None or waiter not in among:
             return
@@ -96,10 +104,10 @@ class Waiting:
         self._look({waiter.id for waiter in self._those_due()})
         self._timer = self._loop.call_later(self._poll / _STEPS, self._tick)
 
-    def _those_due(self) -> list[Waiter]:
+    def _those_due(self) -> list[Waiter[T]]:
         """Those to look for now, of a crowd that came together an eighth."""
         now, most = self._loop.time(), max(_LEAST, 2 * self.count // _STEPS)
-        found: list[Waiter] = []
+        found: list[Waiter[T]] = []
         while self._due and self._due[0][0] <= now and len(found) < most:
             _, waiter = self._due.popleft()
             if not waiter.left:
@@ -119,14 +127,14 @@ class Waiting:
             return  # the next poll asks again
         answer.add_done_callback(lambda done: self._seen(named, done))
 
-    def _seen(self, named: Sequence[Named], answer: asyncio.Future[list[Seen]]) -> None:
+    def _seen(self, named: Sequence[Named], answer: asyncio.Future[list[T]]) -> None:
         if answer.cancelled() or answer.exception() is not None:
             return  # the store is away: the next poll asks again
         for (tenant, id), seen in zip(named, answer.result(), strict=True):
-            if ended(seen):
+            if self._over_for(seen):
                 self._wake(tenant, id, seen)
 
-    def _wake(self, tenant: str, id: str, seen: Seen) -> None:
+    def _wake(self, tenant: str, id: str, seen: T) -> None:
         for waiter in [waiter for waiter in self._waiters.get(id, ()) if waiter.tenant == tenant]:
             self.forget(waiter)
             if not waiter.future.done():

@@ -36,8 +36,8 @@ def _bound(listening: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     return listening
 
 
-def in_the_way(host: str, port: int, fault: OSError | UnicodeError) -> str:
-    """What to tell of an address that cannot be served on."""
+def in_the_way(host: str, port: int, fault: OSError | UnicodeError, option: str = "--port") -> str:
+    """What to tell of an address that cannot be served on. `option`: what chose the port."""
     if isinstance(fault, UnicodeError):  # Python's own, before anything is asked: a label is empty or too long
         shown = host if len(host) <= 80 else f"{host[:77]}..."
         return f"{shown}:{port}: not a host name (labels of 1 to 63 characters); choose another --host"
@@ -46,7 +46,7 @@ def in_the_way(host: str, port: int, fault: OSError | UnicodeError) -> str:
     what = os.strerror(fault.errno or 0).lower()
     if fault.errno == errno.EADDRNOTAVAIL:
         return f"{host}:{port}: {what}; choose another --host: an address of this machine"
-    return f"{host}:{port}: {what}; choose another --port"
+    return f"{host}:{port}: {what}; choose another {option}"
 
 
 def url_of(listening: socket.socket, host: str) -> str:

@@ -18,7 +18,7 @@ def parse(queue: str) -> QueueAddress | None:
     match queue.partition("://")[0]:
         case "kafka":
             return KafkaAddress.parse(queue)
-        case "sqs" | "https":
+        case "sqs" | "https" | "http":
             return SqsAddress.parse(queue)
         case _:
             raise ValueError(_EXPECTED)

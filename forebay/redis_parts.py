@@ -56,6 +56,15 @@ class RedisParts:
         self.health.close()
 
 
+def started(settings: Settings, stack: ExitStack) -> RedisParts | None:
+    """With its pulse running. Redis may be away: nothing waits for it."""
+    redis = parts_of(settings)
+    if redis is not None:
+        stack.callback(redis.close)
+        redis.health.start()
+    return redis
+
+
 def parts_of(settings: Settings) -> RedisParts | None:
     """None without FOREBAY_REDIS."""
     at = settings.redis_address

@@ -9,16 +9,18 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 import forebay
 from forebay.catalogs import open_catalog
 from forebay.settings import Settings
 from pipelines.catalog import ModelVersion
-from pipelines.scoring.faults import BadInput
+from pipelines.scoring.dataset import Files
+from pipelines.scoring.faults import BadInput, OtherRun
 from pipelines.scoring.opening import open_files
 from pipelines.scoring.run import Engine, Observer, Run, Work
 from pipelines.scoring.storage.opening import open_storage
-from pipelines.scoring.storage.port import Failpoint, nothing
+from pipelines.scoring.storage.port import Failpoint, Storage, nothing
 from schemas.scoring import Manifest, Order
 from workers.hooks import load_hooks
 from workers.loading import is_columnar, load, warm
@@ -49,6 +51,14 @@ class ScorePlan(Struct, frozen=True):
     """Processes, each with a replica of the model."""
 
 
+class RetryPlan(Struct, frozen=True):
+    """What `forebay score retry-rejects` was asked for."""
+
+    version: str | None = None
+    """Another than the run's: the one that was mended."""
+    workers: int = 1
+
+
 def score(
     settings: Settings, plan: ScorePlan, observer: Observer, tell: Callable[[str], None], failpoint: Failpoint = nothing
 ) -> Manifest:
@@ -56,13 +66,69 @@ def score(
     version = open_catalog(settings).resolve(plan.model, plan.version)
     files, storage = open_files(plan.input), open_storage(plan.output, failpoint)
     order = order_of(plan, version, files.name, storage.name)
-    run = Run(
+    return _run(settings, plan, version, order, files, storage, tell, failpoint).run(observer, plan.overwrite)
+
+
+def _run(
+    settings: Settings, plan: ScorePlan, version: ModelVersion, order: Order, files: Files, storage: Storage,
+    tell: Callable[[str], None], failpoint: Failpoint = nothing,
+) -> Run:  # fmt: skip
+    return Run(
         order=order, spec=version.spec, each=not is_columnar(version.spec, load_hooks(version.hooks)), files=files,
         storage=storage, engine=_engine(settings, plan, version),
         holder=f"{socket.gethostname()}, process {os.getpid()}", forebay=forebay.version(), now=lambda: datetime.now(UTC),
         tell=tell, failpoint=failpoint,
     )  # fmt: skip
-    return run.run(observer, plan.overwrite)
+
+
+def retry_rejects(
+    settings: Settings, output: str, run_id: str, plan: RetryPlan, observer: Observer, tell: Callable[[str], None]
+) -> Manifest:
+    """Scores the rejects of a published run again, and publishes what comes of it together with what was there. Raises
+    ScoreFault."""
+    storage = open_storage(output)
+    before = storage.current()
+    if before is None or not _is_of(before.order.run_id, run_id):
+        there = "nothing" if before is None else f"run {before.order.run_id}"
+        raise OtherRun(f"{storage.name}: expected run {run_id} to be published there, found {there}")
+    if not before.rejects:
+        return before
+    version = open_catalog(settings).resolve(before.order.model, plan.version or before.order.version)
+    input = _below(output, "_rejects")
+    files = open_files(input)
+    order = replace(
+        before.order, run_id=_next(before.order.run_id), version=version.version, digest=digest_of(version),
+        input=files.name, where=None, max_rejects=1.0,
+    )  # fmt: skip
+    wanted = ScorePlan(model=order.model, input=input, output=output, workers=plan.workers)
+    run = replace(_run(settings, wanted, version, order, files, storage, tell), onto=before)
+    return run.run(observer, overwrite=True)
+
+
+def published_files(output: str) -> tuple[Manifest, list[str]]:
+    """What is published, and where each of its files is. Raises ScoreFault."""
+    manifest = open_storage(output).current()
+    if manifest is None:
+        raise BadInput(f"{output}: nothing is published there")
+    return manifest, [_below(output, part.path) for part in manifest.parts]
+
+
+def _below(output: str, path: str) -> str:
+    address, query, options = output.partition("?") if "://" in output else (output, "", "")
+    return f"{address.rstrip('/')}/{path}{query}{options}"
+
+
+_RETRY = "-retry-"
+
+
+def _is_of(run_id: str, asked: str) -> bool:
+    return run_id == asked or run_id.rpartition(_RETRY)[0] == asked
+
+
+def _next(run_id: str) -> str:
+    """The name of the retry after this run, or after this retry."""
+    name, _, number = run_id.rpartition(_RETRY)
+    return f"{name}{_RETRY}{int(number) + 1}" if name and number.isdigit() else f"{run_id}{_RETRY}1"
 
 
 def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion) -> Engine:
@@ -84,7 +150,7 @@ def order_of(plan: ScorePlan, version: ModelVersion, input: str, output: str) ->
         where=plan.where, columns=columns, passthrough=passthrough, skip_corrupt=plan.skip_corrupt,
         part_rows=plan.part_rows, max_rejects=plan.max_rejects,
     )  # fmt: skip
-    return msgspec.structs.replace(made, run_id=plan.run_id or _run_id(made))
+    return replace(made, run_id=plan.run_id or _run_id(made))
 
 
 def digest_of(version: ModelVersion) -> str:

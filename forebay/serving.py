@@ -47,7 +47,8 @@ def serve_metrics(settings: Settings, registry: CollectorRegistry, unready: Unre
     try:
         return serve_probes(settings.host, settings.metrics_port or 0, registry, unready, degraded)
     except (OSError, UnicodeError) as fault:
-        raise CannotServe(f"metrics on {in_the_way(settings.host, settings.metrics_port or 0, fault)}") from fault
+        what = in_the_way(settings.host, settings.metrics_port or 0, fault, "--metrics-port")
+        raise CannotServe(f"metrics on {what}") from fault
 
 
 def settle_process() -> None:

@@ -11,16 +11,18 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
     TomlConfigSettingsSource,
 )
 
-from forebay import durations, payloads_address, queue_address
+from forebay import durations, payloads_address, queue_address, sizes
 from forebay.queue_address import QueueAddress
 from pipelines.rate import Rate
 from pipelines.redis.address import RedisAddress
+from pipelines.scoring.locations import Locations
 from schemas.envelope import INLINE_BYTES, MOST_INLINE_BYTES
 from schemas.jobs import DEFAULT_TENANT, check_tenant
 
@@ -32,7 +34,9 @@ _UNDERSCORED = {"log.level": "log_level"}
 _SECRET = re.compile(r"password|secret|token|credential|key\.pem|jaas")
 DURATIONS = frozenset({"retention", "lease", "grace"})
 """Settings in seconds, for whoever shows them to people."""
-_UNTOLD = frozenset({"store", "queue", "redis", "keys", "kafka", "payloads"})
+SIZES = frozenset({"credit_bytes", "max_body", "inline_bytes", "max_upload"})
+"""Settings in bytes, likewise."""
+_UNTOLD = frozenset({"store", "queue", "redis", "keys", "kafka", "payloads", "scoring_roots"})
 """Settings whose values may hold a secret, and so stand in no message."""
 _NESTED = PREFIX + "KEYS__"
 """Before a tenant: the only table whose rows are variables so; those of [kafka] have a prefix of their own."""
@@ -71,6 +75,32 @@ def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("expected a whole number")
     return value
+
+
+def _bytes(least: int, most: int | None = None) -> BeforeValidator:
+    """Written with a unit, or as a number; both limits are allowed."""
+    limits = (
+        f"at least {sizes.written(least)}" if most is None else f"from {sizes.written(least)} to {sizes.written(most)}"
+    )
+    expected = f"expected bytes, {limits}, such as 65536, 64KiB or 8MiB"
+
+    def read(value: Any) -> int:
+        try:
+            size = sizes.bytes_of(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(expected) from None
+        if isinstance(size, bool) or not isinstance(size, int) or size < least or (most is not None and size > most):
+            raise ValueError(expected)
+        return size
+
+    return BeforeValidator(read)
+
+
+def _listed(value: Any) -> Any:
+    """A list in forebay.toml; in a variable its entries between commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 Whole = Annotated[int, BeforeValidator(_no_bool)]
@@ -115,11 +145,13 @@ class Settings(BaseSettings):
     credits: Whole | None = Field(
         None, ge=1, description="jobs a worker holds at once; default: four of the largest batch"
     )
-    credit_bytes: Whole = Field(256 << 20, ge=1 << 20, description="bytes of input a worker holds at once")
+    credit_bytes: Annotated[int, _bytes(1 << 20)] = Field(
+        256 << 20, description="bytes of input a worker holds at once, at least 1MiB"
+    )
     max_queued: Whole | None = Field(
         None, ge=1, description="open jobs (queued or running) beyond which submitting answers 429"
     )
-    max_body: Whole = Field(8 << 20, ge=1 << 10, description="bytes of a request's body")
+    max_body: Annotated[int, _bytes(1 << 10)] = Field(8 << 20, description="bytes of a request's body, at least 1KiB")
     max_connections: Whole | None = Field(
         None,
         ge=1,
@@ -141,13 +173,18 @@ class Settings(BaseSettings):
         description="inputs and results over the inline limit: a folder, or s3://bucket/prefix?endpoint=…&region=…; default: "
         "a folder beside an SQLite store, and with PostgreSQL none",
     )
-    inline_bytes: Whole = Field(
+    inline_bytes: Annotated[int, _bytes(1 << 10, MOST_INLINE_BYTES)] = Field(
         INLINE_BYTES,
-        ge=1 << 10,
-        le=MOST_INLINE_BYTES,
-        description="bytes of an input or a result that its row holds where there are payloads",
+        description="bytes of an input or a result that its row holds where there are payloads, 1KiB to 248KiB",
     )
-    max_upload: Whole = Field(256 << 20, ge=1 << 10, le=5 << 30, description="bytes of one upload (POST /uploads)")
+    max_upload: Annotated[int, _bytes(1 << 10, 5 << 30)] = Field(
+        256 << 20, description="bytes of one upload (POST /uploads), 1KiB to 5GiB"
+    )
+    scoring_roots: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (),
+        description="where scoring runs of the service may read and write, separated by commas: folders and "
+        "s3://bucket/prefix?endpoint=…&region=…, {tenant} in one stands for who asks; empty: nowhere, the service is off",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -179,6 +216,12 @@ class Settings(BaseSettings):
         if payloads is not None:
             payloads_address.parse(payloads)
         return payloads
+
+    @field_validator("scoring_roots")
+    @classmethod
+    def _roots_are_somewhere(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        Locations(roots)
+        return roots
 
     @field_validator("redis")
     @classmethod

@@ -12,6 +12,8 @@ from schemas.jobs import DEFAULT_TENANT, check_tenant
 _EXPECTED = "expected sqs://queue?region=…, or the queue's own URL"
 _ADDRESS = re.compile(r"sqs://(?:(\d{12})/)?([^/?#]*)(?:\?([^#]*))?")
 _OWN_URL = re.compile(r"https://sqs\.([a-z0-9-]+)\.(amazonaws\.com(?:\.cn)?)/(\d{12})/([^/?#]*)(?:\?([^#]*))?")
+_OTHER_URL = re.compile(r"(https?://[^/?#@]+)/(?:[^/?#]+/)*([^/?#]+)/?")
+"""Of a queue on a server that is not AWS, as that server tells it: it does not say its region."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,75}(?:\.fifo)?")
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?/?")
@@ -64,6 +66,8 @@ def _parts(url: str) -> tuple[str | None, str, str, str | None]:
         return own[3], own[4], own[5] or "", own[1]
     if (found := _ADDRESS.fullmatch(url)) is not None:
         return found[1], found[2], found[3] or "", None
+    if (other := _OTHER_URL.fullmatch(url)) is not None:
+        raise ValueError(f"{_EXPECTED}; for this one say sqs://{other[2]}?endpoint={other[1]}&region=…")
     raise ValueError(_EXPECTED)
 
 

@@ -1,8 +1,11 @@
 """The light half of the wiring: what a command needs that runs no model and serves no HTTP."""
 
+import logging
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from forebay.settings import Settings
+from forebay.slowly import said_when_slow
 from pipelines.store.notices_local import LocalNotices
 from pipelines.store.opening import Migrate, open_store, parse
 from pipelines.store.sql import SqlStore
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
     from forebay.redis_parts import RedisParts
     from pipelines.redis.notices import RedisNotices
     from pipelines.store.notices_postgres import PostgresNotices
+
+log = logging.getLogger("forebay")
 
 
 def store_of(settings: Settings, *, patience: float | None = None, hold: float = 0.0) -> SqlStore:
@@ -22,7 +27,16 @@ def store_of(settings: Settings, *, patience: float | None = None, hold: float =
     embedded = parse(settings.store_url).get_backend_name() == "sqlite"
     within = settings.lease / 3 if patience is None else patience
     migrate: Migrate = "always" if embedded else "empty"
-    return open_store(settings.store_url, broker=settings.queue != "store", migrate=migrate, patience=within, hold=hold)
+    with patiently(settings.store_url):
+        return open_store(
+            settings.store_url, broker=settings.queue != "store", migrate=migrate, patience=within, hold=hold
+        )
+
+
+def patiently(url: str) -> AbstractContextManager[None]:
+    """Opening the store may wait for it; whoever watches is told. Raises StoreAway for what is no URL of a store."""
+    shown = parse(url).render_as_string(hide_password=True)
+    return said_when_slow(f"waiting for the store {shown}", lambda line: log.warning("%s", line))
 
 
 def notices_of(

@@ -14,7 +14,7 @@ from forebay import queues, version
 from forebay.brokers import Broker, BrokerOutlet, Wanted
 from forebay.catalogs import open_catalog
 from forebay.claim_check import kept_of, large_of
-from forebay.redis_parts import RedisParts, parts_of
+from forebay.redis_parts import started
 from forebay.settings import BadSettings, Settings
 from forebay.stores import notices_of, store_of
 from pipelines.admission import Admission
@@ -27,6 +27,8 @@ from pipelines.flow.worker import Outside, Plan, Worker
 from pipelines.payloads.janitor import Janitor
 from pipelines.queues.store_queue import StoreQueue
 from pipelines.queues.strangers import Strangers
+from pipelines.scoring.locations import Locations
+from pipelines.store.scoring_runs import ScoringRuns
 from pipelines.store.sql import SqlStore
 from schemas.jobs import DEFAULT_TENANT
 from workers.fleet import LoadedFleet, load_fleet
@@ -70,13 +72,13 @@ class Serving(Struct, frozen=True):
 
 def api_of(settings: Settings) -> Api:
     import api.app  # here, so that a worker, which has no use for a web framework, starts without
-    from api.deps import Deps, Limits
+    from api.deps import Deps, Limits, Scoring
 
     catalog = open_catalog(settings)
     with ExitStack() as stack:
         store = store_of(settings, patience=API_PATIENCE_S, hold=API_SENDS_WITHIN_S)
         stack.callback(store.close)
-        redis = _redis(settings, stack)
+        redis = started(settings, stack)
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         outlet = _api_outlet(settings, catalog, stack)
@@ -91,6 +93,7 @@ def api_of(settings: Settings) -> Api:
             limits=Limits(body=settings.max_body, queued=settings.max_queued, rate=settings.rate),
             release=version(),
             large=large_of(settings, kept),
+            scoring=Scoring(ScoringRuns(store.db), Locations(settings.scoring_roots)),
             kept=None if redis is None else redis.results(settings, stack),
             shared_rates=None if redis is None else redis.buckets(settings, stack),
             degrading=[] if redis is None else [lambda: redis.health.fault],
@@ -112,7 +115,7 @@ def worker_of(settings: Settings) -> Serving:
     with ExitStack() as stack:
         store = store_of(settings)
         stack.callback(store.close)
-        redis = _redis(settings, stack)
+        redis = started(settings, stack)
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         registry = CollectorRegistry()
@@ -150,15 +153,6 @@ def worker_of(settings: Settings) -> Serving:
             return [line for line in lines if line]
 
         return Serving(supervisor, registry, fleet, unready, degraded, stack.pop_all().close)
-
-
-def _redis(settings: Settings, stack: ExitStack) -> RedisParts | None:
-    """With its pulse running. Redis may be away: nothing waits for it."""
-    redis = parts_of(settings)
-    if redis is not None:
-        stack.callback(redis.close)
-        redis.health.start()
-    return redis
 
 
 def _api_outlet(settings: Settings, catalog: Catalog, stack: ExitStack) -> BrokerOutlet | None:

@@ -30,10 +30,11 @@ class Change(Struct, frozen=True):
     version: str | None = None
     """Number or alias."""
     by: str = "operator"
+    model: str | None = None
 
     @property
     def needs_check(self) -> bool:
-        return self.patch is not msgspec.UNSET or self.version is not None
+        return self.patch is not msgspec.UNSET or self.version is not None or self.model is not None
 
 
 class Outcome(Struct, frozen=True):
@@ -88,14 +89,19 @@ class Planner:
             codec.decode(letter.inputs if patched is None else patched)
         except InvalidInput as fault:
             raise InvalidInput(f"job {letter.id}: {fault}") from None
-        return Replay(letter.id, letter.generation, change.by, patched, None if change.version is None else version)
+        if change.model is None:
+            return Replay(letter.id, letter.generation, change.by, patched, None if change.version is None else version)
+        by = f"{change.by} (model {change.model}, was {letter.model})"
+        return Replay(letter.id, letter.generation, by, patched, version, model=change.model)
 
     def _target(self, letter: DeadLetter) -> tuple[str, InputCodec]:
-        key = (letter.model, letter.version if self._change.version is None else None)
+        change = self._change
+        keeps_version = change.version is None and change.model is None
+        key = (change.model or letter.model, letter.version if keeps_version else None)
         if key not in self._checks:
             if self._opened is None:
                 self._opened = self._catalog()
-            found = self._opened.resolve(letter.model, key[1] or self._change.version)
+            found = self._opened.resolve(key[0], key[1] or change.version)
             self._checks[key] = (found.version, InputCodec(found.spec))
         return self._checks[key]
 

@@ -99,3 +99,5 @@ class Replay(Struct, frozen=True):
     """The payload that holds the patched input; `inputs` is empty then."""
     referred: int = 0
     """Bytes of that payload."""
+    model: str | None = None
+    """Another model; None keeps it. `version` is of it then."""

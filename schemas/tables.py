@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-LEVEL = 4
+LEVEL = 5
 """What this code expects of the store: the number of the newest migration it needs."""
 
 metadata = MetaData()
@@ -143,6 +143,42 @@ strays = Table(
     Column("error", Text, nullable=False),
     Column("seen_at", Double, nullable=False),
     Index("ix_strays_seen", "seen_at"),
+)
+
+scoring_runs = Table(
+    "scoring_runs",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("run_id", String(128), nullable=False),
+    Column("tenant", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("model", String(63), nullable=False),
+    Column("version", String(16), nullable=False),
+    # The request as JSON: a run id stands for one of them.
+    Column("asked", Text, nullable=False),
+    # When the row may be claimed, as in `jobs`: its due time while queued, the end of its lease while running.
+    Column("visible_at", Double, nullable=False),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("answered", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # Claims in a row that were not answered and got no part done; `parts_most` is what they are held against.
+    Column("starts", Integer, nullable=False, server_default="0"),
+    Column("parts_most", BigInteger, nullable=False, server_default="0"),
+    Column("cancel_asked", SmallInteger, nullable=False, server_default="0"),
+    Column("rows_done", BigInteger, nullable=False, server_default="0"),
+    Column("rows_total", BigInteger),
+    Column("parts_done", BigInteger, nullable=False, server_default="0"),
+    Column("parts_total", BigInteger),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column("reason", String(32)),
+    Column("error", Text),
+    Column("summary", Text),
+    Column("submitted_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Index("uq_scoring_runs_id", "tenant", "run_id", unique=True),
+    Index("ix_scoring_runs_visible", "visible_at", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_scoring_runs_finished", "finished_at", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
 )
 
 leases = Table(

@@ -1,5 +1,7 @@
 """`forebay db upgrade | config`."""
 
+from typing import Any
+
 import typer
 
 from forebay.cli import opened, options
@@ -13,10 +15,12 @@ def upgrade(home: options.Home = None, json: options.Json = False) -> None:
     """Bring the store to this release's level. Workers of the last release keep running on it."""
     from contextlib import closing
 
+    from forebay import stores
     from pipelines.store import migrating
     from pipelines.store.opening import open_database
 
-    with closing(open_database(opened.settings_with(home).store_url)) as database:
+    url = opened.settings_with(home).store_url
+    with stores.patiently(url), closing(open_database(url)) as database:
         before = database.read(migrating.level_of)
         after = migrating.upgrade(database)
         place = database.place
@@ -35,7 +39,6 @@ def _group() -> None:
 
 def config(home: options.Home = None, models: options.Models = None, json: options.Json = False) -> None:
     """The settings in force, secrets masked, and which file was read."""
-    from forebay import durations
     from forebay import settings as forebay_settings
 
     values = forebay_settings.shown(opened.settings_with(home, models))
@@ -45,5 +48,14 @@ def config(home: options.Home = None, models: options.Models = None, json: optio
         return
     print(f"# {forebay_settings.FILE.absolute()}: {'read' if there else 'not there'}; FOREBAY_* goes first")
     for name, value in values.items():
-        text = durations.written(value) if name in forebay_settings.DURATIONS else value
+        text = _written(name, value)
         print(f"{name} = {'' if text is None else text}")
+
+
+def _written(name: str, value: Any) -> Any:
+    """As it may be written in the file."""
+    from forebay import durations, settings, sizes
+
+    if name in settings.DURATIONS:
+        return durations.written(value)
+    return sizes.written(value) if name in settings.SIZES else value

@@ -33,13 +33,13 @@ for command in (
     serve.api,
     serve.worker,
     stream.stream,
-    score.score,
     submit.submit,
     results.result,
     results.cancel,
 ):
     app.command()(command)
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(score.score_app, name="score")
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(models.models_app, name="models")
 app.add_typer(queue.queue, name="queue")

@@ -39,6 +39,9 @@ def replay(
     all_: All = False,
     patch: Annotated[str | None, typer.Option(help="JSON merge patch (RFC 7396) on the input; @FILE reads it.")] = None,
     version: Annotated[str | None, typer.Option(help="Run them on this version: a number or an alias.")] = None,
+    to_model: Annotated[
+        str | None, typer.Option(help="Run them on this model, on its default version unless --version says otherwise.")
+    ] = None,
     rate: Annotated[float | None, typer.Option(parser=options.rate, help="At most so many a second.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and check it.")] = False,
     by: Annotated[str | None, typer.Option(help="Who does it, for the audit. Default: the user.")] = None,
@@ -58,11 +61,12 @@ def replay(
     if topic is not None:
         dlq_topic.only_in_store(
             {"--patch": patch is not None, "--version": version is not None, "--by": by is not None,
+             "--to-model": to_model is not None,
              "--tenant": tenant != DEFAULT_TENANT, "--models": models is not None}
         )  # fmt: skip
         asked = dlq_topic_acting.Asked(opened.settings_with(home), bootstrap, topic, chosen.wanted, limit, json)
         raise typer.Exit(dlq_topic_acting.replay(asked, rate, dry_run))
-    change = replaying.Change(dlq_choosing.patch(patch), version, by or dlq_choosing.user())
+    change = replaying.Change(dlq_choosing.patch(patch), version, by or dlq_choosing.user(), to_model)
     settings = opened.settings_with(home, models)
     with opened.existing_store(settings) as store, opened.notices(settings) as notices:
         look = cache(lambda: opened.looking(settings, store))
@@ -174,8 +178,9 @@ def _would(letter: "DeadLetter", planned: "Replay", json: bool) -> "Replay":
     if json:
         json_line(records.dead_letter(letter))
     else:
+        model = "" if planned.model is None else f" on model {planned.model}"
         version = "" if planned.version is None else f" on version {planned.version}"
-        print(f"{letter.id} would be replayed{version} ({letter.reason})")
+        print(f"{letter.id} would be replayed{model}{version} ({letter.reason})")
     return planned
 
 

@@ -1,11 +1,12 @@
 """`forebay score`."""
 
+import importlib
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 10.0
 
 
+score_app = typer.Typer(no_args_is_help=True)
+
+
+@score_app.callback(invoke_without_command=True)
 def score(
-    model: Annotated[str, typer.Option(help="The model to run.")],
-    input: Annotated[str, typer.Option(help="Parquet files: a folder, a file, or s3://bucket/prefix?endpoint=…")],
-    output: Annotated[str, typer.Option(help="A folder or s3://bucket/prefix?endpoint=…")],
+    context: typer.Context,
+    model: Annotated[str | None, typer.Option(help="The model to run.")] = None,
+    input: Annotated[
+        str | None, typer.Option(help="Parquet files: a folder, a file, or s3://bucket/prefix?endpoint=…")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="A folder or s3://bucket/prefix?endpoint=…")] = None,
     run_id: Annotated[
         str | None, typer.Option(help="Names the run; the same goes on with it.", show_default="made of the order")
     ] = None,
@@ -43,15 +51,15 @@ def score(
     home: Home = None,
 ) -> None:
     """Score a Parquet data set. Killed and called again, it goes on; nothing is seen of it before it is whole."""
+    if context.invoked_subcommand is not None:
+        return
+    if model is None or input is None or output is None:
+        missing = "--model" if model is None else "--input" if input is None else "--output"
+        raise CommandError(f"missing option {missing}; see forebay score --help", Exit.USAGE)
     from forebay.settings import load
 
-    settings = load(models=models, home=home)
-    try:
-        from forebay.scoring import ScorePlan
-        from forebay.scoring import score as run
-    except ImportError as missing:
-        raise CommandError(f"Arrow is not installed ({missing.name}): pip install 'forebay[scoring]'") from missing
-    plan = ScorePlan(
+    settings, scoring = load(models=models, home=home), _scoring()
+    plan = scoring.ScorePlan(
         model=model, input=input, output=output, run_id=run_id, version=version, where=where,
         columns=dict(_pair(each) for each in columns or ()),
         passthrough=None if passthrough is None else _names(passthrough), max_rejects=max_rejects,
@@ -59,11 +67,53 @@ def score(
     )  # fmt: skip
     with _bar() as show:
         progress = Progress(time.monotonic, _say, show)
-        manifest = run(settings, plan, progress, _say)
-    if as_json:
-        print(json.dumps(summary(manifest)))
-    else:
-        print(progress.line(manifest))
+        manifest = scoring.score(settings, plan, progress, _say)
+    _tell(manifest, progress, as_json)
+
+
+@score_app.command("retry-rejects")
+def retry_rejects(
+    run: Annotated[str, typer.Argument(help="The run's name.")],
+    output: Annotated[str, typer.Option(help="Where it is published.")],
+    version: Annotated[str | None, typer.Option(help="Number or alias.", show_default="the run's")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, each with a replica of the model.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    models: Models = None,
+    home: Home = None,
+) -> None:
+    """Score the rejects of a run again, and publish what comes of it together with the rest."""
+    from forebay.settings import load
+
+    settings, scoring = load(models=models, home=home), _scoring()
+    with _bar() as show:
+        progress = Progress(time.monotonic, _say, show)
+        plan = scoring.RetryPlan(version, workers)
+        manifest = scoring.retry_rejects(settings, output, run, plan, progress, _say)
+    _tell(manifest, progress, as_json)
+
+
+@score_app.command()
+def files(
+    output: Annotated[str, typer.Argument(help="A folder or s3://bucket/prefix?endpoint=…")],
+    as_json: Annotated[bool, typer.Option("--json", help="With rows, size and sha256, one object a line.")] = False,
+) -> None:
+    """List the files that are published: whoever reads these reads one run, whole."""
+    manifest, paths = _scoring().published_files(output)
+    for part, path in zip(manifest.parts, paths, strict=True):
+        told = {"path": path, "rows": part.rows, "size": part.size, "sha256": part.sha256}
+        print(json.dumps(told) if as_json else path)
+
+
+def _scoring() -> Any:
+    """`forebay.scoring`, imported only when it is needed."""
+    try:
+        return importlib.import_module("forebay.scoring")
+    except ImportError as missing:
+        raise CommandError(f"Arrow is not installed ({missing.name}): pip install 'forebay[scoring]'") from missing
+
+
+def _tell(manifest: "Manifest", progress: "Progress", as_json: bool) -> None:
+    print(json.dumps(summary(manifest)) if as_json else progress.line(manifest))
 
 
 def summary(manifest: "Manifest") -> dict[str, object]:

@@ -66,15 +66,25 @@ def worker(
     models: Models = None,
     home: Home = None,
     metrics_port: MetricsPort = None,
+    scoring: Annotated[
+        bool, typer.Option("--scoring", help="Do scoring runs of the service instead of jobs, one at a time.")
+    ] = False,
     ready_fd: ReadyFd = None,
 ) -> None:
     """A worker: pulls jobs, batches them, runs the models. SIGTERM drains, a second signal stops hard."""
-    from forebay.serving import serve_worker
     from forebay.settings import load
 
     settings = load(pool=pool, models=models, home=home, metrics_port=metrics_port)
     log_to_stderr()
-    raise typer.Exit(serve_worker(settings, tell_ready("worker", ready_fd)))
+    ready = tell_ready("worker", ready_fd)
+    if scoring:
+        from forebay.scoring_engine import scorer_of
+        from forebay.serving_scoring import serve_scoring
+
+        raise typer.Exit(serve_scoring(settings, ready, scorer_of))
+    from forebay.serving import serve_worker
+
+    raise typer.Exit(serve_worker(settings, ready))
 
 
 def _options(**given: Any) -> list[str]:
@@ -107,3 +117,4 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # else where each client found its credentials

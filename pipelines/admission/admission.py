@@ -42,7 +42,7 @@ class Admission:
         if bytes(wanted.webhook) != b"null":
             raise Refused(Kind.UNAVAILABLE, "webhooks are not available yet: poll the result", "webhook")
         check_one_input(wanted)
-        model = self._resolve(wanted.model, wanted.version)
+        model = self.resolve(wanted.model, wanted.version)
         inputs = bytes(wanted.inputs)
         ref = None if wanted.inputs_ref is None else _ref(origin.tenant, wanted.inputs_ref)
         if ref is None:  # what was uploaded is the worker's to check
@@ -68,11 +68,12 @@ class Admission:
         if version is not None and not isinstance(version, str):
             return None
         try:
-            return self._resolve(model, version).version
+            return self.resolve(model, version).version
         except Refused:
             return None
 
-    def _resolve(self, name: str, version: str | None) -> ModelVersion:
+    def resolve(self, name: str, version: str | None) -> ModelVersion:
+        """A number, an alias, or None for the default. Raises Refused."""
         if not NAME.fullmatch(name):
             raise Refused(Kind.MODEL, f"no model {name[:_MAX_NAME]!r}", "model")
         if version is not None and not NAME.fullmatch(version):

@@ -1,7 +1,8 @@
 """Bytes as JSON of the shape that is expected, or why not."""
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,8 @@ MAX_METADATA_BYTES = 16 << 10
 _decode_any = msgspec.json.Decoder().decode
 _AT = re.compile(r" - at `\$(?:\[\.\.\.\])?\.?(.*)`$")
 _FIELD = re.compile(r"field `(.*)`")
+_UNKNOWN = "contains unknown field"
+_LONGEST_NAME = 64
 
 
 def parse(decode: Callable[[bytes], T], raw: bytes) -> T:
@@ -24,7 +27,7 @@ def parse(decode: Callable[[bytes], T], raw: bytes) -> T:
     try:
         return decode(raw)
     except msgspec.ValidationError as fault:
-        raise _misfit(str(fault)) from None
+        raise _misfit(str(fault), _fields_of(decode)) from None
     except RecursionError:  # msgspec lets Python's own errors through
         raise _not_json(f"expected JSON nested at most {MAX_DEPTH} deep") from None
     except UnicodeError as fault:
@@ -99,13 +102,28 @@ def _children(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _misfit(message: str) -> Refused:
+def _misfit(message: str, fields: Sequence[str]) -> Refused:
     at = _AT.search(message)
     name = at.group(1) if at else ""
+    meant = ""
     if named := _FIELD.search(message):
+        meant = "" if name or _UNKNOWN not in message else _meant(named.group(1), fields)
         name = f"{name}.{named.group(1)}" if name else named.group(1)
     # Their length is the client's: an answer must not be.
-    return misfit(message[:300].encode("utf-8", "replace").decode(), name[:100] or None)
+    return misfit(message[:300].encode("utf-8", "replace").decode() + meant, name[:100] or None)
+
+
+def _meant(name: str, fields: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name[:_LONGEST_NAME], fields, 1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _fields_of(decode: Callable[[bytes], Any]) -> Sequence[str]:
+    """Of the object that a msgspec decoder expects; none, where it expects something else."""
+    expected = getattr(getattr(decode, "__self__", None), "type", None)
+    if not (isinstance(expected, type) and issubclass(expected, msgspec.Struct)):
+        return ()
+    return expected.__struct_encode_fields__
 
 
 def _not_json(detail: str) -> Refused:

@@ -85,6 +85,8 @@ class Run(Struct, frozen=True):
     now: Callable[[], datetime]
     tell: Callable[[str], None]
     failpoint: Callable[[str], None] = lambda name: None
+    onto: Manifest | None = None
+    """What is published, where this run only adds to it: its rejects, scored again."""
 
     def run(self, observer: Observer, overwrite: bool = False) -> Manifest:
         """Raises ScoreFault, Stopped; then nothing is published, and the same call goes on from there."""
@@ -125,7 +127,8 @@ class Run(Struct, frozen=True):
         self._check_inputs(plan.files)
         self.failpoint("before-publish")
         stored = [file for each in done for file in (each.file, each.rejects) if file is not None]
-        self.storage.publish(held, manifest, stored, [], overwrite)
+        kept = [] if self.onto is None else [part.path for part in self.onto.parts]
+        self.storage.publish(held, manifest, stored, kept, overwrite)
         self.failpoint("published")
         self.storage.forget(self.order.run_id)
         return manifest
@@ -136,7 +139,7 @@ class Run(Struct, frozen=True):
         if current is None:
             return None
         if current.order.run_id != self.order.run_id:
-            if overwrite:
+            if overwrite and (self.onto is None or current == self.onto):
                 return None
             raise BadOrder(
                 f"{self.storage.name}: holds the output of run {current.order.run_id}; --overwrite replaces it, at once and whole"
@@ -223,7 +226,7 @@ class Run(Struct, frozen=True):
     def _manifest(
         self, plan: Plan, schema: pa.Schema, files: tuple[InputFile, ...], done: Sequence[PartDone], attempts: Attempts
     ) -> Manifest:
-        return Manifest(
+        made = Manifest(
             order=self.order,
             schema=tuple(Column(field.name, str(field.type)) for field in schema),
             parts=tuple(_published(each.file for each in done)),
@@ -238,6 +241,7 @@ class Run(Struct, frozen=True):
             attempts=attempts.count,
             forebay=self.forebay,
         )
+        return made if self.onto is None else _joined(self.onto, made)
 
 
 class _Guard:
@@ -257,6 +261,22 @@ class _Guard:
                 "nothing is published"
             )
         return True
+
+
+def _joined(before: Manifest, again: Manifest) -> Manifest:
+    """Its rejects are what is left of them; its inputs and their order stay what the rows came from."""
+    if before.schema != again.schema and before.parts:
+        raise OtherRun(
+            f"the output's columns would change from {_shown(before.schema)} to {_shown(again.schema)}: score it all again"
+        )
+    return replace(
+        again, parts=(*before.parts, *again.parts), inputs=before.inputs, skipped=(*before.skipped, *again.skipped),
+        rows=before.rows + again.rows, seconds=round(before.seconds + again.seconds, 3), began=before.began,
+    )  # fmt: skip
+
+
+def _shown(schema: Sequence[Column]) -> str:
+    return ", ".join(f"{column.name} {column.type}" for column in schema)
 
 
 def _attempts(records: Records, began: datetime) -> Attempts:

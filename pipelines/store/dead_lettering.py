@@ -45,6 +45,7 @@ WHERE j.state = 'failed' AND j.generation = v.generation AND (CAST(:tenant AS te
 _AGAIN_FIELDS: Fields = (
     ("seq", "int"), ("generation", "int"), ("version", "text"), ("inputs", "text"), ("size", "int"), ("who", "text"),
     ("version_before", "text"), ("inputs_before", "text"), ("inputs_ref", "text"), ("inputs_before_ref", "text"),
+    ("model", "text"),
 )  # fmt: skip
 
 # A deadline that has passed would end the replayed job at once: an operator's replay has none. `sent_at` is empty even where
@@ -54,7 +55,8 @@ UPDATE jobs SET state = 'queued', generation = v.generation + 1, starts = 0, fai
     visible_at = {now}, queued_at = {now}, sent_at = NULL, sends = 0,
     held_until = 0, deadline_at = NULL, started_at = NULL, finished_at = NULL, result = NULL, result_ref = NULL,
     reason = NULL, error = NULL,
-    version = v.version, inputs = coalesce({bytes:v.inputs}, jobs.inputs), size = coalesce(v.size, jobs.size),
+    model = coalesce(v.model, jobs.model), version = v.version,
+    inputs = coalesce({bytes:v.inputs}, jobs.inputs), size = coalesce(v.size, jobs.size),
     inputs_ref = CASE WHEN v.inputs IS NULL THEN jobs.inputs_ref ELSE v.inputs_ref END
 FROM {rows} WHERE jobs.seq = v.seq AND jobs.state = 'failed' AND jobs.generation = v.generation
 RETURNING jobs.id
@@ -152,6 +154,7 @@ def _again(row: Any, replay: Replay) -> tuple[Any, ...]:
         before,
         replay.inputs_ref,
         None if patched is None else row.inputs_ref,
+        replay.model,
     )
 
 

@@ -422,6 +422,7 @@ class MemoryStore:
                 *row.replays, Replayed(row.generation + 1, now, replay.by, row.version, version, before, before_ref)
             ]  # fmt: skip
             row.state, row.generation, row.version = State.QUEUED, row.generation + 1, version
+            row.given = replace(row.given, model=replay.model or row.given.model)
             if patched is not None:
                 row.inputs, row.inputs_ref, row.size = patched, replay.inputs_ref, replay.referred or len(patched)
             row.starts = row.failures = row.sends = 0

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
 from pipelines.store.port import Swept
+from pipelines.store.scoring_runs import END_LOST, LOST_LIMITS
+from pipelines.store.scoring_runs import PURGE as PURGE_SCORING_RUNS
 
 CHUNK = 1000
 """Rows per round: a sweep is a short transaction that never stands in the way of claims."""
@@ -97,6 +99,8 @@ class Sweeping:
         old = self.db.run(connection, _OLD, retention=retention, chunk=CHUNK).all()
         refs = bury(self.db, connection, old)
         self.db.run(connection, _FORGET_STRAYS, retention=retention)
+        self.db.run(connection, END_LOST, **LOST_LIMITS)  # also when no worker scores any more
+        self.db.run(connection, PURGE_SCORING_RUNS, retention=retention)
         return len(old), refs
 
 

@@ -703,6 +703,17 @@ class TestDeadLetters:
         assert (replayed.by, replayed.version_before, replayed.version) == ("ann", "1", "2")
         assert (replayed.inputs_before, replayed.generation) == ('{"x":"ü"}'.encode(), 1)
 
+    def test_a_replay_on_another_model_is_that_models(self, subject: Subject) -> None:
+        (id,) = subject.submit()
+        subject.fail(id)
+        (other,) = subject.submit()
+        subject.fail(other)
+        again = [Replay(id, 0, version="3", model="n"), Replay(other, 0)]
+        assert sorted(subject.store.replay(None, again)) == sorted([id, other])
+        assert [(claim.id, claim.version) for claim in subject.claim(models=("n",))] == [(id, "3")]
+        assert [(claim.id, claim.model, claim.version) for claim in subject.claim()] == [(other, "m", "1")]
+        assert (subject.view(id).model, subject.view(other).model) == ("n", "m")
+
     def test_a_claim_of_before_the_replay_cannot_write(self, subject: Subject) -> None:
         (id,) = subject.submit()
         (frozen,) = subject.claim()

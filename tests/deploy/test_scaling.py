@@ -1,6 +1,9 @@
 """Scaling to zero strands nothing: the triggers, and the SQL of the one that reads the store."""
 
+import itertools
 import json
+import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
+import yaml
 
 from forebay.queue_address import KafkaAddress
 from pipelines.store.migrating import upgrade
 from pipelines.store.opening import open_database
-from tests.deploy.conftest import DEPLOY, OVERLAYS
-from tests.deploy.test_kubernetes import Built, named
+from tests.deploy.conftest import DEPLOY, OVERLAYS, Tool
+from tests.deploy.test_kubernetes import Built, conforms, named
 from tests.services.databases import Databases
 
 NAMES = {"store": {"postgresql"}, "sqs": {"postgresql", "aws-sqs-queue"}, "kafka": {"postgresql", "kafka"}}
@@ -87,6 +91,59 @@ def test_keda_asks_the_queue_that_the_workers_read(overlays: dict[str, Sequence[
     assert (queue.scheme, queue.netloc) == ("sqs", sqs["queueURL"].rpartition("/")[2])
     assert parse_qs(queue.query)["region"] == [sqs["awsRegion"]]
     assert urlsplit(sqs["queueURL"]).netloc == f"sqs.{sqs['awsRegion']}.amazonaws.com"
+
+
+def test_the_overlay_of_the_guide_builds_and_names_one_queue(
+    tmp_path: Path, kustomize: Tool, kubeconform: Tool, schemas: Path
+) -> None:
+    manifests = list(yaml.safe_load_all(_guides_overlay(tmp_path, kustomize, kubeconform, schemas)))
+    asked = trigger(manifests, "aws-sqs-queue")["metadata"]
+    queue = urlsplit(named(manifests, "ConfigMap", "forebay")["data"]["FOREBAY_QUEUE"])
+    assert (queue.netloc, asked["queueURL"].rpartition("/")[2]) == ("jobs", "jobs")
+    assert parse_qs(queue.query)["region"] == [asked["awsRegion"]] == ["eu-west-1"]
+    assert urlsplit(asked["queueURL"]).netloc == "sqs.eu-west-1.amazonaws.com"
+    assert "podIdentity" not in named(manifests, "TriggerAuthentication", "forebay-sqs")["spec"]
+
+
+def test_with_the_role_of_the_guide_nothing_wants_a_key(
+    tmp_path: Path, kustomize: Tool, kubeconform: Tool, schemas: Path
+) -> None:
+    manifests = list(yaml.safe_load_all(_guides_overlay(tmp_path, kustomize, kubeconform, schemas, role=True)))
+    account = named(manifests, "ServiceAccount", "forebay")
+    for name in ("forebay-api", "forebay-worker"):
+        pod = named(manifests, "Deployment", name)["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] == account["metadata"]["name"]
+    upgrade = named(manifests, "Job", "forebay-db-upgrade")["spec"]["template"]["spec"]
+    assert "serviceAccountName" not in upgrade, "it talks to the store alone"
+    assert named(manifests, "TriggerAuthentication", "forebay-sqs")["spec"] == {"podIdentity": {"provider": "aws"}}
+    assert trigger(manifests, "aws-sqs-queue")["authenticationRef"] == {"name": "forebay-sqs"}
+
+
+def _guides_overlay(folder: Path, kustomize: Tool, kubeconform: Tool, schemas: Path, *, role: bool = False) -> str:
+    """What kustomize makes of the files of docs/how-to/deploy.md."""
+    guide = (DEPLOY.parent / "docs" / "how-to" / "deploy.md").read_text()
+    files = {name: yaml.safe_load(_block(guide, name)) for name in ("kustomization.yaml", "more of kustomization.yaml")}
+    overlay = files["kustomization.yaml"]
+    ours = os.path.relpath(DEPLOY / "kubernetes", folder.resolve())  # kustomize takes no absolute paths
+    overlay["resources"] = [ours + each.partition("/deploy/kubernetes")[2] for each in overlay["resources"]]
+    if role:
+        for key, more in files["more of kustomization.yaml"].items():
+            overlay[key] += more
+        (folder / "service-account.yaml").write_text(_block(guide, "service-account.yaml"))
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    built = kustomize("build", folder)
+    assert (built.returncode, built.stderr) == (0, "")
+    ours_too = [one for one in yaml.safe_load_all(built.stdout) if one["kind"] != "ServiceAccount"]  # none of deploy/
+    assert conforms(kubeconform, schemas, yaml.safe_dump_all(ours_too)).returncode == 0
+    return built.stdout
+
+
+def _block(guide: str, name: str) -> str:
+    """A file of the guide: indented, below a line that names it, up to the next such line or plain text."""
+    _, found, rest = guide.partition(f"\n    # {name}\n")
+    assert found, name
+    lines = itertools.takewhile(lambda line: line[:4] in ("", "    ") and line[:6] != "    # ", rest.splitlines())
+    return textwrap.dedent("\n".join(lines))
 
 
 @pytest.fixture(scope="module")

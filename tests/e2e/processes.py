@@ -29,13 +29,19 @@ class Unexpected(AssertionError):
 class Forebay:
     """One process; `said` and `complained` are its stdout and stderr so far."""
 
-    def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        folder: Path,
+        module: str = "forebay.cli.app",
+    ) -> None:
         self.name = f"{arguments[0]}-{time.monotonic_ns()}"
         self._out = folder / f"{self.name}.out"
         self._err = folder / f"{self.name}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "forebay.cli.app", *arguments],
+                [sys.executable, "-P", "-m", module, *arguments],
                 env={**clean_environment(), **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder,
                 start_new_session=True, preexec_fn=_end_with_the_test,
             )  # fmt: skip
@@ -121,8 +127,15 @@ class Place:
 
     def start(self, *arguments: str, **settings: str) -> Forebay:
         """Not yet ready. `settings` by upper-case name without the prefix."""
+        return self._start(arguments, "forebay.cli.app", settings)
+
+    def start_module(self, module: str, **settings: str) -> Forebay:
+        """A process of the test's own, on the same settings."""
+        return self._start((module.rpartition(".")[2],), module, settings)
+
+    def _start(self, arguments: tuple[str, ...], module: str, settings: Mapping[str, str]) -> Forebay:
         environment = self._environment | {f"FOREBAY_{name}": value for name, value in settings.items()}
-        process = Forebay(arguments, environment, self.folder)
+        process = Forebay(arguments, environment, self.folder, module)
         self._started.append(process)
         return process
 

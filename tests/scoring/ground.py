@@ -79,19 +79,30 @@ class Ground(Struct, frozen=True):
         ]  # fmt: skip
 
     def begin(self, *more: str, fail_at: str | None = None) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            self.command(*more, fail_at=fail_at), cwd=ROOT, env={**clean_environment(), **self.env}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        return self._begin(self.command(*more, fail_at=fail_at))
 
     def score(self, *more: str, fail_at: str | None = None) -> Ended:
-        with self.begin(*more, fail_at=fail_at) as process:
-            wrote, said = process.communicate(timeout=120)
-        return Ended(process.returncode, said, wrote)
+        return _ended(self.begin(*more, fail_at=fail_at))
+
+    def more(self, *given: str) -> Ended:
+        """Another of `forebay score`'s commands."""
+        return _ended(self._begin([sys.executable, "-P", "-m", "forebay.cli.app", "score", *given]))
+
+    def _begin(self, command: Sequence[str]) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            command, cwd=ROOT, env={**clean_environment(), **self.env}, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
 
     def killed(self, fail_at: str, *more: str) -> None:
         ended = self.score(*more, fail_at=fail_at)
         assert ended.code == -signal.SIGKILL, ended
+
+
+def _ended(process: "subprocess.Popen[str]") -> Ended:
+    with process:
+        wrote, said = process.communicate(timeout=120)
+    return Ended(process.returncode, said, wrote)
 
 
 def ground(folder: Path, output: str | None = None, **given: Any) -> Ground:

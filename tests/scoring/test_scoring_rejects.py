@@ -83,3 +83,18 @@ def test_a_row_that_takes_its_process_down_is_found(tmp_path: Path) -> None:
     assert summary["rejected"] == len(BAD) + 1
     rejects = pq.read_table(next((tmp_path / "out" / "_rejects").glob("*.parquet"))).to_pylist()
     assert [each["id"] for each in rejects if each["_forebay_reason"] == "crashed"] == [1234]
+
+
+def test_rejects_are_scored_again_with_a_model_that_takes_them(tmp_path: Path) -> None:
+    on = _on(tmp_path)
+    assert on.score("--passthrough", "id", "--run-id", "r").summary["rejected"] == len(BAD)
+    spec = on.models / "mlp" / "model.yaml"
+    lenient = spec.read_text().replace("shape: [16]}", "shape: [16], nan: true}")
+    spec.write_text(lenient.replace("shape: [1]}", "shape: [1], nan: true}"))
+    again = on.more("retry-rejects", "r", "--output", on.output, "--models", str(on.models), "--json").summary
+    assert (again["rows"], again["rejected"], again["run_id"]) == (ROWS, 0, "r-retry-1")
+    assert sorted(scored(tmp_path / "out").column("id").to_pylist()) == list(range(ROWS))
+    assert not (tmp_path / "out" / "_rejects").exists()
+    listed = on.more("files", on.output).wrote.split()
+    assert sum(pq.read_metadata(path).num_rows for path in listed) == ROWS
+    assert len(listed) == 2

@@ -158,3 +158,10 @@ def test_a_topic_made_anew_counts_from_0_and_its_jobs_are_new(store: SqlStore, a
     assert after != before
     assert after.doom is None
     assert adopt(adopter, anew) == [after]
+
+
+def test_an_unknown_field_is_told_what_was_meant(adopter: Adopter) -> None:
+    (message,) = adopt(adopter, direct({"model": "sum", "input": {"x": [1, 2]}}))
+    assert isinstance(message, Message)
+    assert message.doom is not None
+    assert message.doom.error.endswith("unknown field `input`; did you mean `inputs`?")

@@ -11,7 +11,7 @@ import httpx
 from api_fakes import CATALOG, FakeNotices, FakeOutlet, FakeStore
 
 from api.app import build
-from api.deps import Deps, Large, Limits
+from api.deps import Deps, Large, Limits, Scoring
 
 T = TypeVar("T")
 BODY: dict[str, Any] = {"model": "sum", "inputs": {"x": [1.0, 2.0, 3.0]}}
@@ -109,6 +109,7 @@ class Start:
         shared: Any = None,
         degrading: Sequence[Callable[[], str | None]] = (),
         large: Large | None = None,
+        scoring: Scoring | None = None,
         clock: Callable[[], float] = time.time,
         **limits: Any,
     ) -> Api:
@@ -125,6 +126,7 @@ class Start:
             shared_rates=shared,
             degrading=degrading,
             large=large,
+            scoring=scoring,
             clock=clock,
         )
         client = Client(build(deps))

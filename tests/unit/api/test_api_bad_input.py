@@ -186,3 +186,23 @@ def test_no_id_gives_a_5xx(api: Api, id: str) -> None:
     for path in (f"/result/{quote(id, safe='')}", f"/result/{quote(id, safe='')}/cancel"):
         assert 400 <= api.client.get(path).status_code < 500
         assert 400 <= api.client.post(path).status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        (
+            "/predict_async",
+            {"model": "sum", "input": {"x": [1, 2, 3]}},
+            "unknown field `input`; did you mean `inputs`?",
+        ),
+        ("/predict_async", {**BODY, "expires": 5}, "unknown field `expires`; did you mean `expires_in`?"),
+        ("/predict_async/batch", {"job": []}, "unknown field `job`; did you mean `jobs`?"),
+        ("/predict_async", {**BODY, "surprise": 5}, "unknown field `surprise`"),
+        ("/predict_async", {**BODY, "surprise" * 99: 5}, "unknown field `surprise"),
+    ],
+)
+def test_an_unknown_field_is_told_what_was_meant(start: Start, path: str, body: Any, told: str) -> None:
+    detail = start().client.post(path, json=body).json()["detail"]
+    assert told in detail
+    assert ("did you mean" in detail) == ("did you mean" in told)

@@ -288,4 +288,22 @@ def test_a_body_at_the_very_limit_goes_through(scene: Scene) -> None:
     answer = api.client.post("/predict_async", content=body, headers=headers)
     assert answer.status_code == 202
     assert api.store.submitted[answer.json()["job_id"]].size == limit - len('{"model":"sum","inputs":}')
-    assert api.client.post("/predict_async", content=body + b" ", headers=headers).status_code == 413
+    refused = api.client.post("/predict_async", content=body + b" ", headers=headers)
+    assert _kind(refused) == (413, "too-large")
+    assert "/uploads" not in refused.json()["detail"], "which take less here"
+
+
+def test_what_is_too_large_is_told_of_uploads(scene: Scene, start: Start) -> None:
+    length = len(json.dumps(LONG))
+
+    async def chunks() -> Any:
+        for _ in range(length):
+            yield b" "
+
+    for content in (b" " * length, chunks()):
+        answer = scene.api(body=length - 1).client.post(
+            "/predict_async", content=content, headers={"content-type": "application/json"}
+        )
+        assert _kind(answer) == (413, "too-large")
+        assert "put a larger input where POST /uploads says" in answer.json()["detail"]
+    assert "/uploads" not in start(body=10).submit(LONG).json()["detail"], "there are none"

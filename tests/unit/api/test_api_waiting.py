@@ -10,7 +10,7 @@ from api_fakes import FakeNotices
 
 from api.grouping import Full
 from api.reader import Named, Seen
-from api.waiting import Waiting
+from api.waiting import Waiting, ended
 from schemas.jobs import JobView, Timings
 from schemas.states import State
 
@@ -59,7 +59,7 @@ class Reader:
 
 
 def waiting_on(reader: Reader, notices: FakeNotices) -> Waiting:
-    waiting = Waiting(reader, notices, 10_000)  # type: ignore[arg-type]  # the part of it that is asked
+    waiting = Waiting(reader, notices, 10_000, ended)  # type: ignore[arg-type]  # the part of it that is asked
     waiting.start()
     return waiting
 

@@ -43,7 +43,7 @@ def test_config_masks_secrets_and_names_its_file(forebay: Command, monkeypatch: 
 def test_config_writes_durations_as_people_do(forebay: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREBAY_LEASE", "1500ms")
     text, (record,) = forebay("config").out.splitlines(), forebay("config", "--json").records
-    assert {"retention = 7d", "lease = 1500ms", "grace = 30s"} <= set(text)
+    assert {"retention = 7d", "lease = 1500ms", "grace = 30s", "max_body = 8MiB", "inline_bytes = 64KiB"} <= set(text)
     assert {name: record["settings"][name] for name in ("retention", "lease", "grace")} == {
         "retention": 604_800,
         "lease": 1.5,

@@ -9,8 +9,10 @@ from cli_driver import OTHER, PICTURE, Command
 
 from forebay.cli import errors
 from pipelines import replaying
+from schemas.jobs import Submission
 from schemas.reasons import Reason
 from schemas.strays import Stray
+from schemas.verdicts import Dead
 
 
 def queued(forebay: Command) -> set[str]:
@@ -212,3 +214,23 @@ def test_strays_are_hinted_at_beside_the_list(forebay: Command) -> None:
     assert (id in said.out, said.err) == (True, "forebay: 4 strays: forebay dlq ls --strays\n")
     assert forebay("dlq", "ls", "--json").err == forebay("dlq", "ls", "--strays").err == ""
     assert len(forebay("dlq", "ls", "--strays", "--json").records) == 4
+
+
+def test_a_job_for_a_model_that_is_none_runs_on_another(forebay: Command) -> None:
+    store = forebay.store()
+    raw = json.dumps(PICTURE).encode()
+    store.submit([Submission("direct-1", "default", "digit", "unknown", raw, b"d", origin="jobs-0@1")])
+    store.record(
+        [(claim, Dead(Reason.INVALID_INPUT, "no model 'digit'")) for claim in store.claim_next(["digit"], 1, 1)]
+    )
+    store.close()
+    assert "on model digits" in forebay("dlq", "replay", "direct-1", "--to-model", "digits", "--dry-run").out
+    assert forebay("dlq", "replay", "direct-1", "--to-model", "digits", "--by", "ann").code == 0
+    forebay.fail("direct-1")
+    (shown,) = forebay("dlq", "show", "direct-1", "--json").records
+    assert (shown["model"], shown["version"], shown["replays"][0]["by"]) == (
+        "digits",
+        "1",
+        "ann (model digits, was digit)",
+    )
+    assert forebay("dlq", "replay", "direct-1", "--to-model", "nope").one_line

@@ -10,12 +10,14 @@ from pydantic import BaseModel
 
 from api.depth import StoreDepth
 from api.metrics import Metrics
+from pipelines.clock import SystemClock
 from pipelines.store.memory import MemoryStore
 from schemas.model_spec import Batching, Limits, ModelSpec, TensorSpec, VersionSpec
 from workers.metrics import PrometheusObserver
 from workers.queue_depth import QueueDepth
 from workers.queue_lag import QueueLag
 from workers.runtimes import onnx, torch
+from workers.scoring_metrics import PrometheusScoring
 from workers.strays import StraysSeen
 from workers.stream_metrics import StreamMetrics
 
@@ -71,6 +73,9 @@ def test_metrics_lists_every_metric_and_no_other() -> None:
     of_stream = CollectorRegistry()
     StreamMetrics(of_stream, "m", "1", lambda: 0.0, print)
     assert first_cells(page["Of a stream worker"]) == {shown(metric) for metric in of_stream.collect()}
+    of_scoring = CollectorRegistry()
+    PrometheusScoring(of_scoring, print, SystemClock())
+    assert first_cells(page["Of a scoring worker"]) == {shown(metric) for metric in of_scoring.collect()}
     of_worker.register(QueueLag(dict))
     of_worker.register(QueueDepth(dict))
     StraysSeen(lambda strays: None, of_worker, print, lambda: 0.0)

@@ -5,8 +5,11 @@ import socket
 from contextlib import closing
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from forebay.listening import CannotServe, allow_connections, listen, url_of
+from forebay.serving import serve_metrics
+from forebay.settings import load
 
 
 def test_any_free_port() -> None:
@@ -18,6 +21,13 @@ def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert said("127.0.0.1", port) == f"address 127.0.0.1:{port}: address already in use; choose another --port"
+
+
+def test_a_metrics_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = load(metrics_port=taken.getsockname()[1])
+        with pytest.raises(CannotServe, match="address already in use; choose another --metrics-port"):
+            serve_metrics(settings, CollectorRegistry(), list)
 
 
 def test_a_host_that_cannot_be_resolved() -> None:

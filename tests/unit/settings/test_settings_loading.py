@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from forebay.settings import DURATIONS, PREFIX, BadSettings, Settings, load, shown
+from forebay import sizes
+from forebay.settings import DURATIONS, PREFIX, SIZES, BadSettings, Settings, load, shown
 
 KEY = "k" * 20
 
@@ -92,10 +93,33 @@ def test_every_duration_is_known_as_one() -> None:
     assert {name for name in Settings.model_fields if isinstance(getattr(settings, name), float)} == DURATIONS
 
 
-@pytest.mark.parametrize("name", ["credits", "port", "credit_bytes", "max_queued", "max_body", "metrics_port"])
+@pytest.mark.parametrize("name", ["credits", "port", "max_queued", "metrics_port"])
 def test_true_is_no_number(name: str) -> None:
     toml(f"{name} = true")
     assert mistakes() == [f"{name}: expected a whole number, got True"]
+
+
+@pytest.mark.parametrize(
+    ("written", "size"), [("65536", 65_536), ("64KiB", 65_536), ("8 MiB", 8 << 20), ("1GiB", 1 << 30)]
+)
+def test_bytes_are_written_with_a_unit(monkeypatch: pytest.MonkeyPatch, written: str, size: int) -> None:
+    monkeypatch.setenv("FOREBAY_MAX_BODY", written)
+    assert load().max_body == size
+    assert sizes.bytes_of(sizes.written(size)) == size
+
+
+@pytest.mark.parametrize(
+    "given", ['"64kb"', '"1.5MiB"', '"-1"', '""', "true", "1.5", "1023", '"249KiB"', '"9999999999999999999"']
+)
+def test_what_is_no_size_is_told_in_our_words(given: str) -> None:
+    toml(f"inline_bytes = {given}")
+    (line,) = mistakes()
+    assert line.startswith("inline_bytes: expected bytes, from 1KiB to 248KiB, such as 65536, 64KiB or 8MiB, got ")
+
+
+def test_every_size_is_known_as_one() -> None:
+    described = {name: field.description or "" for name, field in Settings.model_fields.items()}
+    assert {name for name, text in described.items() if text.startswith("bytes ")} == SIZES
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_the_group_goes_by_the_topic() -> None:
         ("sqs://jobs?parallel=0", "parallel '0': expected a number from 1 to 32"),
         ("sqs://AKIA:hunter2@jobs", "no credentials here"),
         ("https://sqs.eu-west-1.amazonaws.com/123456789012/jobs?region=us-east-1", "the queue's URL says 'eu-west-1'"),
+        (
+            "http://127.0.0.1:9324/000000000000/forebay",
+            "for this one say sqs://forebay?endpoint=http://127.0.0.1:9324&region=…",
+        ),
+        ("https://vpce-1.example/jobs", "for this one say sqs://jobs?endpoint=https://vpce-1.example&region=…"),
+        ("http://ann:hunter2@a/0/jobs", "no credentials here"),
         ("amqp://a/jobs", "expected `store`, sqs://queue?region=… or kafka://"),
     ],
 )

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pipelines import replaying
-from pipelines.catalog import Catalog, UnknownVersion
+from pipelines.catalog import Catalog, UnknownModel, UnknownVersion
 from pipelines.ports import InvalidInput
 from pipelines.replaying import Change, merge
 from pipelines.store.memory import MemoryStore
@@ -150,3 +151,17 @@ def test_a_patched_input() -> None:
     (one,) = replaying.plan(catalog, letters(store_with(1, b'{"pixels":[],"x":1}')), Change({**GOOD, "x": None}))
     assert one.inputs is not None
     assert json.loads(one.inputs) == GOOD
+
+
+def test_another_model_brings_its_own_version_and_is_in_the_audit() -> None:
+    (letter,) = letters(store_with(1))
+    unknown = structs.replace(letter, model="digit", version="unknown")
+    (one,) = replaying.plan(catalog, [unknown], Change(by="ann", model="digits"))
+    assert (one.model, one.version, one.inputs) == ("digits", "1", None)
+    assert one.by == "ann (model digits, was digit)"
+    (one,) = replaying.plan(catalog, [unknown], Change(by="ann", model="digits", version="2"))
+    assert (one.model, one.version) == ("digits", "2")
+    with pytest.raises(InvalidInput, match="job j000: inputs"):
+        replaying.plan(catalog, [structs.replace(unknown, inputs=b"{}")], Change(model="digits"))
+    with pytest.raises(UnknownModel):
+        replaying.plan(catalog, [letter], Change(model="digit"))

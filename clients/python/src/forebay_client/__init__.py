@@ -22,6 +22,11 @@ from forebay_client.errors import (
     NotFound,
     Overloaded,
     Passing,
+    ScoringRunCanceled,
+    ScoringRunError,
+    ScoringRunFailed,
+    ScoringRunPending,
+    ScoringRunTimeout,
     ServerError,
     Unauthorized,
     Unavailable,
@@ -29,6 +34,7 @@ from forebay_client.errors import (
 from forebay_client.problems import FieldFault, Problem
 from forebay_client.results import Failure, Job, Result, Timings
 from forebay_client.retries import Retries
+from forebay_client.scoring import ScoringProgress, ScoringRun, ScoringSummary
 
 __all__ = [
     "AsyncClient",
@@ -53,6 +59,14 @@ __all__ = [
     "Problem",
     "Result",
     "Retries",
+    "ScoringProgress",
+    "ScoringRun",
+    "ScoringRunCanceled",
+    "ScoringRunError",
+    "ScoringRunFailed",
+    "ScoringRunPending",
+    "ScoringRunTimeout",
+    "ScoringSummary",
     "ServerError",
     "Timings",
     "Unauthorized",

@@ -12,7 +12,9 @@ from forebay_client.encoding import Options
 from forebay_client.problems import Problem
 from forebay_client.results import Job, Result
 from forebay_client.retries import DEFAULT_RETRIES, Retries
-from forebay_client.steps import Call, Operations, Reply, Sleep, Steps
+from forebay_client.scoring import ScoringOptions, ScoringRun
+from forebay_client.scoring_steps import AllOperations
+from forebay_client.steps import Call, Reply, Sleep, Steps
 from forebay_client.timing import REAL, Clocks
 from forebay_client.transport import EVERYWHERE, for_tasks, request_options, settings
 
@@ -37,7 +39,7 @@ class AsyncClient:
         self._http = httpx.AsyncClient(**settings(base_url, key), transport=transport, mounts=mounts)
         self._timeout = timeout
         self._sleep = sleep
-        self._do = Operations(retries if isinstance(retries, Retries) else Retries(retries), clocks)
+        self._do = AllOperations(retries if isinstance(retries, Retries) else Retries(retries), clocks)
 
     async def submit(
         self,
@@ -112,6 +114,47 @@ class AsyncClient:
         cursor: str | None = None
         while True:
             items, cursor = await self._run(self._do.page(filters, cursor))
+            for item in items:
+                yield item
+            if cursor is None:
+                return
+
+    async def score(
+        self,
+        model: str,
+        input: str,
+        output: str,
+        *,
+        run_id: str | None = None,
+        version: str | None = None,
+        where: str | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        passthrough: Sequence[str] | None = None,
+        max_rejects: float | None = None,
+        skip_corrupt: bool | None = None,
+        overwrite: bool | None = None,
+    ) -> ScoringRun:
+        """Submit a scoring run."""
+        options = ScoringOptions(version, where, columns, passthrough, max_rejects, skip_corrupt, overwrite)
+        return await self._run(self._do.score(model, input, output, run_id, options))
+
+    async def scoring_run(self, run: ScoringRun | str, wait: float | None = None) -> ScoringRun:
+        """One look, which the server may hold for up to `wait` seconds."""
+        return await self._run(self._do.scoring_run(run, wait))
+
+    async def wait_scoring_run(self, run: ScoringRun | str, timeout: float | None = None) -> ScoringRun:
+        """The run, once it ended. Raises ScoringRunTimeout after `timeout` seconds."""
+        return await self._run(self._do.wait_scoring_run(run, timeout))
+
+    async def cancel_scoring_run(self, run: ScoringRun | str) -> ScoringRun:
+        """Cancel what is queued, or ask what is running to stop."""
+        return await self._run(self._do.cancel_scoring_run(run))
+
+    async def scoring_runs(self, *, state: str | None = None, page: int = 100) -> AsyncIterator[ScoringRun]:
+        """Scoring runs, newest first, fetched page by page as they are drawn."""
+        cursor: str | None = None
+        while True:
+            items, cursor = await self._run(self._do.scoring_page({"state": state, "limit": page}, cursor))
             for item in items:
                 yield item
             if cursor is None:

@@ -14,7 +14,9 @@ from forebay_client.encoding import Options
 from forebay_client.problems import Problem
 from forebay_client.results import Job, Result
 from forebay_client.retries import DEFAULT_RETRIES, Retries
-from forebay_client.steps import Call, Operations, Reply, Sleep, Steps
+from forebay_client.scoring import ScoringOptions, ScoringRun
+from forebay_client.scoring_steps import AllOperations
+from forebay_client.steps import Call, Reply, Sleep, Steps
 from forebay_client.timing import REAL, Clocks
 from forebay_client.transport import EVERYWHERE, for_threads, request_options, settings
 
@@ -41,7 +43,7 @@ class Client:
         self._http = httpx.Client(**settings(base_url, key), transport=transport, mounts=mounts)
         self._timeout = timeout
         self._sleep = sleep
-        self._do = Operations(retries if isinstance(retries, Retries) else Retries(retries), clocks)
+        self._do = AllOperations(retries if isinstance(retries, Retries) else Retries(retries), clocks)
 
     def submit(
         self,
@@ -121,6 +123,48 @@ class Client:
         cursor: str | None = None
         while True:
             items, cursor = self._run(self._do.page(filters, cursor))
+            yield from items
+            if cursor is None:
+                return
+
+    def score(
+        self,
+        model: str,
+        input: str,
+        output: str,
+        *,
+        run_id: str | None = None,
+        version: str | None = None,
+        where: str | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        passthrough: Sequence[str] | None = None,
+        max_rejects: float | None = None,
+        skip_corrupt: bool | None = None,
+        overwrite: bool | None = None,
+    ) -> ScoringRun:
+        """Submit a scoring run: the Parquet data set at `input` in, a Parquet data set at `output` out. When this returns, it is
+        committed. The same `run_id` with the same request is the same run, and one that failed or was canceled is queued
+        again, to go on from where it was; with another request it is IdempotencyConflict."""
+        options = ScoringOptions(version, where, columns, passthrough, max_rejects, skip_corrupt, overwrite)
+        return self._run(self._do.score(model, input, output, run_id, options))
+
+    def scoring_run(self, run: ScoringRun | str, wait: float | None = None) -> ScoringRun:
+        """One look, which the server may hold for up to `wait` seconds (at most 60) until the run ends."""
+        return self._run(self._do.scoring_run(run, wait))
+
+    def wait_scoring_run(self, run: ScoringRun | str, timeout: float | None = None) -> ScoringRun:
+        """The run, once it ended, well or not. Raises ScoringRunTimeout after `timeout` seconds."""
+        return self._run(self._do.wait_scoring_run(run, timeout))
+
+    def cancel_scoring_run(self, run: ScoringRun | str) -> ScoringRun:
+        """Cancel what is queued, or ask what is running to stop: then `cancel_asked` is true. What ended stays as it is."""
+        return self._run(self._do.cancel_scoring_run(run))
+
+    def scoring_runs(self, *, state: str | None = None, page: int = 100) -> Iterator[ScoringRun]:
+        """Scoring runs, newest first, fetched page by page as they are drawn."""
+        cursor: str | None = None
+        while True:
+            items, cursor = self._run(self._do.scoring_page({"state": state, "limit": page}, cursor))
             yield from items
             if cursor is None:
                 return

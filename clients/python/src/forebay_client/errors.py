@@ -6,6 +6,7 @@ from forebay_client.problems import FieldFault, Problem
 
 if TYPE_CHECKING:
     from forebay_client.results import Result
+    from forebay_client.scoring import ScoringRun
 
 
 class ForebayError(Exception):
@@ -55,7 +56,7 @@ class InvalidRequest(ForebayError):
 
 
 class IdempotencyConflict(ForebayError):
-    """422: the idempotency key belongs to a job with another body."""
+    """422: the idempotency key belongs to a job, or the run id to a scoring run, with another body."""
 
 
 class Unauthorized(ForebayError):
@@ -63,11 +64,11 @@ class Unauthorized(ForebayError):
 
 
 class Forbidden(ForebayError):
-    """403: the key does not allow this."""
+    """403: the key, or what the operator set up, does not allow this."""
 
 
 class NotFound(ForebayError):
-    """404: no such job, model or version."""
+    """404: no such job, scoring run, model or version."""
 
 
 class Gone(ForebayError):
@@ -111,6 +112,35 @@ class JobTimeout(JobPending):
     """The job did not end within the time given to wait for it. It goes on: wait again, or cancel it."""
 
 
+class ScoringRunError(ForebayError):
+    """The scoring run published nothing, or not yet: `run` tells how it stands."""
+
+    def __init__(self, detail: str, run: "ScoringRun") -> None:
+        super().__init__(detail)
+        self.run = run
+
+
+class ScoringRunFailed(ScoringRunError):
+    """Nothing was published; what is done is kept, and the same submission goes on from there."""
+
+    def __init__(self, detail: str, run: "ScoringRun", reason: str) -> None:
+        super().__init__(detail, run)
+        self.reason = reason
+        """E.g. `bad_input`, `storage_fault`, `crashed`: see `ScoringRun.error`."""
+
+
+class ScoringRunCanceled(ScoringRunError):
+    """The scoring run was canceled."""
+
+
+class ScoringRunPending(ScoringRunError):
+    """The scoring run has not ended yet."""
+
+
+class ScoringRunTimeout(ScoringRunPending):
+    """The scoring run did not end within the time given to wait for it. It goes on: wait again, or cancel it."""
+
+
 _BY_STATUS: dict[int, type[ForebayError]] = {
     400: InvalidRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone, 413: InvalidRequest,
     415: InvalidRequest, 422: InvalidRequest,
@@ -123,6 +153,6 @@ def error_of(problem: Problem, retry_after: float | None = None) -> ForebayError
         return Overloaded(problem.detail, problem, retry_after)
     if problem.status in {502, 503, 504}:
         return Unavailable(problem.detail, problem, retry_after)
-    if problem.kind == "key-conflict":
+    if problem.kind in {"key-conflict", "run-conflict"}:
         return IdempotencyConflict(problem.detail, problem)
     return _BY_STATUS.get(problem.status, ServerError)(problem.detail, problem)

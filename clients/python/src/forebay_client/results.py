@@ -77,12 +77,12 @@ class Result:
             failure = body.get("error")
             return cls(
                 job_id=body["job_id"], status=body["status"], model=body["model"], version=body["version"],
-                attempt=body["attempt"], generation=body["generation"], timings=_timings(body.get("timings") or {}),
+                attempt=body["attempt"], generation=body["generation"], timings=timings_of(body.get("timings") or {}),
                 result=body.get("result"), metadata=body.get("metadata"),
                 error=None if failure is None else Failure(failure["reason"], failure["message"]),
             )  # fmt: skip
         except (AttributeError, KeyError, TypeError, ValueError) as fault:
-            raise _unexpected("a job", fault) from None
+            raise unexpected("a job", fault) from None
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ class Job:
                 Result.read(body) if ended else None,
             )  # fmt: skip
         except (AttributeError, KeyError, TypeError) as fault:
-            raise _unexpected("a job", fault) from None
+            raise unexpected("a job", fault) from None
 
 
-def _timings(body: Mapping[str, str]) -> Timings:
+def timings_of(body: Mapping[str, str]) -> Timings:
     return Timings(*(_time(body.get(name)) for name in ("submitted_at", "started_at", "finished_at")))
 
 
@@ -119,5 +119,5 @@ def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def _unexpected(what: str, fault: Exception) -> ForebayError:
+def unexpected(what: str, fault: Exception) -> ForebayError:
     return ForebayError(f"expected {what} in the answer, got something else ({fault!r}): is this a Forebay server?")

@@ -2,10 +2,10 @@
 and are handed what came back. They neither send nor sleep themselves."""
 
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +19,7 @@ from forebay_client.retries import Retries, retry_after
 from forebay_client.timing import Clocks
 
 T = TypeVar("T")
+E = TypeVar("E", bound="Ends")
 
 LONGEST_WAIT = 30.0
 """Seconds that one long-poll asks the server for: shorter than the idle timeouts of common proxies."""
@@ -50,6 +51,13 @@ Reply: TypeAlias = httpx.Response | httpx.RequestError
 Steps: TypeAlias = Generator[Call | Sleep, Reply | None, T]
 
 
+class Ends(Protocol):
+    """What can be waited for."""
+
+    @property
+    def done(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Operations:
     retries: Retries
@@ -69,8 +77,8 @@ class Operations:
         if wait:
             headers["prefer"] = f"wait={wait:.3f}"
         body = encoding.encode(model, inputs, options)
-        reply = yield from self._send(Call("POST", "/predict_async", body, headers, held=wait or 0.0), end)
-        return Job.read(_json(reply), ended=reply.status_code == 200)
+        reply = yield from self.send(Call("POST", "/predict_async", body, headers, held=wait or 0.0), end)
+        return Job.read(json_of(reply), ended=reply.status_code == 200)
 
     def submit_many(
         self, model: str, inputs: Sequence[Any], options: Options, keys: Sequence[str] | None
@@ -87,22 +95,31 @@ class Operations:
 
     def result(self, job: Job | str, wait: float | None) -> Steps[Result]:
         params = {"wait": f"{wait:.3f}"} if wait else {}
-        reply = yield from self._send(Call("GET", _path(job), params=params, held=wait or 0.0))
-        return Result.read(_json(reply))
+        reply = yield from self.send(Call("GET", _path(job), params=params, held=wait or 0.0))
+        return Result.read(json_of(reply))
 
     def wait(self, job: Job | str, timeout: float | None) -> Steps[Result]:
+        def late(seen: Result) -> JobTimeout:
+            return JobTimeout(f"job {seen.job_id} is {seen.status} after {timeout:g} s: it goes on", seen)
+
+        return self.until_done(_path(job), Result.read, late, timeout)
+
+    def until_done(
+        self, path: str, read: Callable[[Any], E], late: Callable[[E], ForebayError], timeout: float | None
+    ) -> Steps[E]:
+        """Long-polls what is at `path` until it is done. Raises what `late` makes of it after `timeout` seconds."""
         end = None if timeout is None else self.clocks.now() + timeout
         while True:
             asked = self.clocks.now()
             held = LONGEST_WAIT if end is None else max(0.0, min(LONGEST_WAIT, end - asked))
             params = {"wait": f"{held:.3f}"}
-            reply = yield from self._send(Call("GET", _path(job), params=params, held=held), end)
-            result = Result.read(_json(reply))
-            if result.done:
-                return result
+            reply = yield from self.send(Call("GET", path, params=params, held=held), end)
+            seen = read(json_of(reply))
+            if seen.done:
+                return seen
             now = self.clocks.now()
             if end is not None and now >= end:
-                raise JobTimeout(f"job {result.job_id} is {result.status} after {timeout:g} s: it goes on", result)
+                raise late(seen)
             if now - asked < held / 2:  # the server had no room to hold the request
                 pause = self._retry_after(reply) or 1.0
                 yield Sleep(pause if end is None else min(pause, end - now))
@@ -121,15 +138,15 @@ class Operations:
         return (yield from self.wait(job, None if end is None else max(0.0, end - self.clocks.now())))
 
     def cancel(self, job: Job | str) -> Steps[Result]:
-        reply = yield from self._send(Call("POST", f"{_path(job)}/cancel"))
-        return Result.read(_json(reply))
+        reply = yield from self.send(Call("POST", f"{_path(job)}/cancel"))
+        return Result.read(json_of(reply))
 
     def page(self, filters: Mapping[str, Any], cursor: str | None) -> Steps[tuple[list[Result], str | None]]:
-        params = {name: _text(value) for name, value in filters.items() if value is not None}
+        params = {name: text_of(value) for name, value in filters.items() if value is not None}
         if cursor is not None:
             params["cursor"] = cursor
-        body = _json((yield from self._send(Call("GET", "/jobs", params=params))))
-        return [Result.read(item) for item in _list(body)], body.get("cursor")
+        body = json_of((yield from self.send(Call("GET", "/jobs", params=params))))
+        return [Result.read(item) for item in items_of(body)], body.get("cursor")
 
     def _batch(self, entries: Sequence[bytes]) -> Steps[list[Job | Problem]]:
         """A batch that is refused as a whole, or gets no answer, is that problem for each of its entries: what came before it
@@ -137,17 +154,17 @@ class Operations:
         headers = {"content-type": "application/json"}
         body = encoding.batch_body(entries)
         try:
-            reply = yield from self._send(Call("POST", "/predict_async/batch", body, headers))
+            reply = yield from self.send(Call("POST", "/predict_async/batch", body, headers))
         except ForebayError as fault:
             if fault.status in {401, 403}:
                 raise
             return [fault.problem or Problem(503, str(fault), "No answer")] * len(entries)
-        answers = _list(_json(reply))
+        answers = items_of(json_of(reply))
         if len(answers) != len(entries):
             raise ForebayError(f"submitted {len(entries)} jobs, got {len(answers)} answers: is this a Forebay server?")
         return [_job_or_problem(answer) for answer in answers]
 
-    def _send(self, call: Call, end: float | None = None) -> Steps[httpx.Response]:
+    def send(self, call: Call, end: float | None = None) -> Steps[httpx.Response]:
         """The successful answer. Retries, the same bytes and headers each time, what may pass; `end` bounds it."""
         tried = 0
         while True:
@@ -189,7 +206,7 @@ def _path(job: Job | str) -> str:
     return f"/result/{quote(job.id if isinstance(job, Job) else job, safe='')}"
 
 
-def _json(reply: httpx.Response) -> Any:
+def json_of(reply: httpx.Response) -> Any:
     body = _maybe_json(reply)
     if not isinstance(body, dict):
         raise ForebayError(f"expected a JSON object in the answer of {reply.request.url}: is this a Forebay server?")
@@ -212,11 +229,11 @@ def _maybe_json(reply: httpx.Response) -> Any:
         return None
 
 
-def _list(body: Mapping[str, Any]) -> list[Any]:
-    jobs = body.get("jobs")
-    if not isinstance(jobs, list):
-        raise ForebayError("expected a list of jobs in the answer: is this a Forebay server?")
-    return jobs
+def items_of(body: Mapping[str, Any], name: str = "jobs") -> list[Any]:
+    items = body.get(name)
+    if not isinstance(items, list):
+        raise ForebayError(f"expected a list of {name} in the answer: is this a Forebay server?")
+    return items
 
 
 def _job_or_problem(answer: Any) -> Job | Problem:
@@ -226,5 +243,5 @@ def _job_or_problem(answer: Any) -> Job | Problem:
     return Job.read(answer)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
