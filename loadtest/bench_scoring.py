@@ -65,7 +65,7 @@ def _stage(rows: int) -> Iterator[Stage]:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     data = data_set(rows)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:  # beside the data: files are linked
-        model = write_repository(Path(folder) / "models", BATCH, _MODEL)
+        model = write_repository(Path(folder) / "models", BATCH, _MODEL, flat=True)
         yield Stage(data, Path(folder), model, expected(data, model))
 
 

@@ -35,22 +35,16 @@ def expected(data: Data, model: Path) -> Sums:
             parts = [
                 session.run(["score"], {"features": rows[at : at + _BATCH]})[0] for at in range(0, len(rows), _BATCH)
             ]
-            found.append(_sums(batch.column("id").to_numpy(), np.concatenate(parts).reshape(-1)))
+            found.append(_sums(batch.column("id").to_numpy(), np.concatenate(parts)))
     return _added(found)
 
 
 def check(who: str, output: Path, wanted: Sums) -> None:
     """Raises Wrong. `output`: a file, or a folder as readers of data sets list it."""
     batches = ds.dataset(output).to_batches(columns=["id", "score"])
-    got = _added([_sums(batch["id"].to_numpy(), _flat(batch["score"])) for batch in batches])
+    got = _added([_sums(batch["id"].to_numpy(), batch["score"].to_numpy()) for batch in batches])
     if got.rows != wanted.rows or not np.allclose(got, wanted, rtol=_CLOSE):
         raise Wrong(f"{who}: wrote {got}, expected {wanted}")
-
-
-def _flat(scores: object) -> np.ndarray:
-    """A model's output of shape [1] may be a list of one."""
-    values = scores.flatten() if hasattr(scores, "flatten") else scores
-    return np.asarray(values).reshape(-1)
 
 
 def _sums(ids: np.ndarray, scores: np.ndarray) -> Sums:

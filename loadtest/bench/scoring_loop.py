@@ -37,7 +37,7 @@ def main(reading: str, folder: str, output: str, model: str, size: int, threads:
         for batch in read(folder, size):
             features = np.stack([batch.column(name).to_numpy() for name in COLUMNS], axis=1)
             (scores,) = session.run(["score"], {"features": features})
-            writer.write_batch(pa.record_batch([batch.column("id"), scores.reshape(-1)], schema=SCHEMA))
+            writer.write_batch(pa.record_batch([batch.column("id"), scores], schema=SCHEMA))
 
 
 if __name__ == "__main__":

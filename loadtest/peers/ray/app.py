@@ -18,7 +18,7 @@ class Scorer:
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         features = np.stack([batch[name] for name in COLUMNS], axis=1)
         (scores,) = self.session.run(["score"], {"features": features})
-        return {"id": batch["id"], "score": scores.reshape(-1)}
+        return {"id": batch["id"], "score": scores}
 
 
 if __name__ == "__main__":

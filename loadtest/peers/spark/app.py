@@ -22,7 +22,7 @@ def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.Series]:
     for columns in batches:
         features = np.stack([column.to_numpy() for column in columns], axis=1)
         (scores,) = session.run(["score"], {"features": features})
-        yield pd.Series(scores.reshape(-1))
+        yield pd.Series(scores)
 
 
 if __name__ == "__main__":
