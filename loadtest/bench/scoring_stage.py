@@ -4,7 +4,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import sleep
 from typing import NamedTuple
@@ -14,7 +14,7 @@ import msgspec
 from loadtest.bench.peer import Peer
 from loadtest.bench.processes import child, python
 from loadtest.bench.scoring_check import Sums, check
-from loadtest.bench.scoring_data import Data
+from loadtest.bench.scoring_data import Data, repeated
 from loadtest.bench.scoring_peers import environment
 from loadtest.bench.stream_model import NAME
 from loadtest.bench.whole import Whole, whole, with_memory
@@ -46,14 +46,21 @@ class Stage:
     model: Path
     wanted: Sums
 
+    def repeated(self, times: int) -> "Stage":
+        """The same with so many times the rows."""
+        folder = self.folder / f"{times}-times"
+        data = Data(folder, self.data.rows * times) if folder.exists() else repeated(self.data, times, folder)
+        sums = Sums(data.rows, self.wanted.scores * times, self.wanted.placed * times)
+        return replace(self, data=data, wanted=sums)
+
     def forebay(self, *more: str) -> float:
         """Seconds."""
         with self._output("forebay") as output:
-            return whole(self._score(self.data, output, more)).seconds
+            return whole(self._score(output, more)).seconds
 
-    def memory(self, data: Data, wanted: Sums) -> Whole:
-        with self._output("forebay", wanted) as output:
-            return with_memory(self._score(data, output))
+    def memory(self) -> Whole:
+        with self._output("forebay") as output:
+            return with_memory(self._score(output))
 
     def loop(self, which: Loop) -> float:
         with self._output("loop") as output:
@@ -68,7 +75,7 @@ class Stage:
     def resumed(self, part_rows: int, parts: int) -> float:
         """Seconds of the run that went on from where one was killed, with so many parts recorded."""
         with self._output("forebay") as output:
-            command = self._score(self.data, output, ("--part-rows", str(part_rows), "--json"))
+            command = self._score(output, ("--part-rows", str(part_rows), "--json"))
             with child(command) as process:
                 while _recorded(output) < parts:
                     if process.poll() is not None:
@@ -76,26 +83,26 @@ class Stage:
                     sleep(_LOOK_S)
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-            done = whole(command)
+            done = whole(command, quiet=True)
             if msgspec.json.decode(done.said)["attempts"] != 2:
                 raise NotKilled(f"forebay score: did not go on: {done.said}")
             return done.seconds
 
-    def _score(self, data: Data, output: Path, more: Sequence[str] = ()) -> list[str | Path]:
+    def _score(self, output: Path, more: Sequence[str] = ()) -> list[str | Path]:
         options: dict[str, str | Path] = {
-            "model": NAME, "input": data.folder, "output": output, "models": self.model.parents[2],
+            "model": NAME, "input": self.data.folder, "output": output, "models": self.model.parents[2],
             "home": self.folder / "home",
         }  # fmt: skip
         said = [part for name, value in options.items() for part in (f"--{name}", value)]
         return python("-P", "-m", "forebay.cli.app", "score", *said, *more)
 
     @contextmanager
-    def _output(self, who: str, wanted: Sums | None = None) -> Iterator[Path]:
+    def _output(self, who: str) -> Iterator[Path]:
         """Checked, and then removed."""
         output = self.folder / "output"
         try:
             yield output
-            check(who, output, wanted or self.wanted)
+            check(who, output, self.wanted)
         finally:
             if output.is_dir():
                 shutil.rmtree(output)
