@@ -188,7 +188,6 @@ def test_what_runs_is_canceled_and_goes_on_when_it_is_submitted_again(at: Servic
     assert worker.stop() == 0
 
 
-@pytest.mark.skip(reason="forebay.scoring_engine has no engine yet")
 def test_the_real_thing(at: Service) -> None:
     """`forebay worker --scoring` with the local engine, on the model of the repository."""
     rows = [[float((n + pixel) % 17) for pixel in range(64)] for n in range(1000)]

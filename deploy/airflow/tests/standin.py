@@ -24,6 +24,8 @@ class Kept:
     status: str = "queued"
     attempts: int = 0
     error: dict[str, str] | None = None
+    ordered: int = 0
+    """How often."""
     watched: int = 0
     """Looks that would wait."""
 
@@ -87,6 +89,7 @@ class StandIn:
         kept = self.runs.setdefault(run_id, Kept(order))
         if kept.order != order:
             return problem(422, "run-conflict", f"run id {run_id} belongs to another order")
+        kept.ordered += 1
         if kept.status in {"failed", "canceled"}:
             kept.status, kept.error = "queued", None
         link = f"/scoring_runs/{run_id}"

@@ -19,23 +19,24 @@ def service() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def airflow(service: StandIn, database: None) -> Iterator[System]:
-    with running(HOME, connection(service.url), {"forebay_nightly", "endless"}) as system:
+    with running(HOME, connection(service.url), {"digits", "endless"}) as system:
         yield system
 
 
 def test_the_days_of_a_backfill_are_runs_of_their_own(service: StandIn, airflow: System) -> None:
-    days = {"from_date": "2026-02-01T00:00:00Z", "to_date": "2026-02-03T00:00:00Z"}
-    airflow.call("POST", "/api/v2/backfills", {"dag_id": "forebay_nightly", "max_active_runs": 3, **days})
+    days = {"from_date": "2026-01-02T00:00:00Z", "to_date": "2026-01-04T00:00:00Z"}
+    airflow.call("POST", "/api/v2/backfills", {"dag_id": "digits", "max_active_runs": 3, **days})
+    # A deferral shorter than the scheduler's round may cost a try, by a race of Airflow's own: the next finds the run done.
     until("three days are scored", lambda: list(backfilled(airflow).values()) == ["success"] * 3)
-    scored = {run_id: kept for run_id, kept in service.runs.items() if ".202602" in run_id}
+    scored = {run_id: kept for run_id, kept in service.runs.items() if run_id.startswith("digits.")}
     assert len(scored) == 3
     assert {kept.order["output"] for kept in scored.values()} == {
-        f"s3://lake/scores/dt=2026-02-0{day}" for day in (1, 2, 3)
+        f"s3://lake/digits/dt=2026-01-0{day}" for day in (2, 3, 4)
     }
 
 
 def backfilled(airflow: System) -> dict[str, Any]:
-    return {run: state for run, state in airflow.tasks("forebay_nightly").items() if run.startswith("backfill__")}
+    return {run: state for run, state in airflow.tasks("digits").items() if run.startswith("backfill__")}
 
 
 def test_who_clears_a_deferred_task_gets_the_same_run_and_who_fails_it_ends_it(
@@ -49,7 +50,7 @@ def test_who_clears_a_deferred_task_gets_the_same_run_and_who_fails_it_ends_it(
     # Airflow tells the old trigger late: mostly when the next try has ordered already.
     airflow.clear("endless", dag_run)
     until("the old trigger was told", lambda: {"goes on", "was canceled"} & set(airflow.said_of_kills()))
-    until("the next try has ordered", lambda: service.count("POST", "/scoring_runs") == orders(service) + 1)
+    until("the next try has ordered", lambda: kept.ordered >= 2)
     watched_again(kept)
     assert kept.status == "queued"
 
@@ -70,8 +71,3 @@ def watched_again(kept: Kept) -> None:
 
 def models(service: StandIn) -> set[str]:
     return {kept.order["model"] for kept in service.runs.values()}
-
-
-def orders(service: StandIn) -> int:
-    """As many as there are runs, if each were ordered once."""
-    return len(service.runs)

@@ -26,7 +26,7 @@ class ForebayScoreTrigger(BaseTrigger):
     `patience` seconds. All it knows is in its arguments, so that another triggerer goes on where one stopped."""
 
     def __init__(self, forebay_conn_id: str, run_id: str, poll_interval: float = 30.0, patience: float = 600.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow types it in part
         self.forebay_conn_id = forebay_conn_id
         self.run_id = run_id
         self.poll_interval = poll_interval

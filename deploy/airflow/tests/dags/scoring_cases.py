@@ -6,14 +6,14 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from forebay_airflow import ForebayScoreOperator
 
-for model in ("flaky", "spoilt", "empty", "waited", "endless"):
+for model in ("digits", "flaky", "spoilt", "empty", "waited", "endless"):
     with DAG(
         dag_id=model,
         schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         end_date=datetime(2026, 2, 1, tzinfo=UTC),  # nothing is scheduled unasked
         catchup=False,
-        default_args={"retries": 1, "retry_delay": timedelta(0)},
+        default_args={"retries": 2, "retry_delay": timedelta(0)},
     ) as dag:
         ForebayScoreOperator(
             task_id="score",
