@@ -18,7 +18,7 @@ from pathlib import Path
 from loadtest.bench.peer import Peer
 from loadtest.bench.report import Figure, Report, Runs, table
 from loadtest.bench.scoring_check import expected
-from loadtest.bench.scoring_data import CACHE, FILE_ROWS, ROW_GROUP, data_set
+from loadtest.bench.scoring_data import CACHE, FILES, ROW_GROUPS, data_set
 from loadtest.bench.scoring_peers import BATCH as PEER_BATCH
 from loadtest.bench.scoring_peers import RAY, SPARK
 from loadtest.bench.scoring_stage import CORES, Loop, Stage
@@ -99,8 +99,8 @@ def _loop(report: Report, stage: Stage) -> None:
 
 def _told(stage: Stage) -> str:
     return (
-        f"{stage.data.rows:,} rows of an id and {FEATURES} float32 columns, {stage.data.bytes / 1e6:.0f} MB in files of "
-        f"{FILE_ROWS:,} rows and row groups of {ROW_GROUP:,}, in the page cache; a perceptron {'-'.join(map(str, WIDTHS))} on "
+        f"{stage.data.rows:,} rows of an id and {FEATURES} float32 columns, {stage.data.bytes / 1e6:.0f} MB in {FILES} files "
+        f"of {ROW_GROUPS} row groups, in the page cache; a perceptron {'-'.join(map(str, WIDTHS))} on "
         f"ONNX Runtime, batches of {BATCH}; {CORES} cores. Out come id and score. Every output was read back: its rows, the "
         "scores' sum, and their sum by id."
     )

@@ -13,8 +13,9 @@ from loadtest.bench.processes import ROOT
 from loadtest.bench.stream_model import FEATURES
 
 COLUMNS = tuple(f"f{place}" for place in range(FEATURES))
-FILE_ROWS = 500_000
-ROW_GROUP = 250_000
+FILES = 10
+ROW_GROUPS = 2
+"""Of each file."""
 CACHE = ROOT / ".services" / "bench-scoring"
 _SEED = 20_265
 
@@ -30,14 +31,14 @@ class Data:
 
 
 def data_set(rows: int) -> Data:
-    """Made when it is not there."""
+    """Made when it is not there. `rows`: a multiple of 20."""
     folder = CACHE / f"{rows}"
     if not folder.exists():
         making = CACHE / f"{rows}.making"
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
-        for number, first in enumerate(range(0, rows, FILE_ROWS)):
-            _write(making / f"{number:03d}.parquet", number, first, min(FILE_ROWS, rows - first))
+        for number in range(FILES):
+            _write(making / f"{number:03d}.parquet", number, rows // FILES)
         making.rename(folder)
     return Data(folder, rows)
 
@@ -51,8 +52,8 @@ def repeated(data: Data, times: int, folder: Path) -> Data:
     return Data(folder, data.rows * times)
 
 
-def _write(path: Path, number: int, first: int, rows: int) -> None:
+def _write(path: Path, number: int, rows: int) -> None:
     values = np.random.default_rng(_SEED + number).standard_normal((FEATURES, rows), dtype=np.float32)
-    columns = {"id": np.arange(first, first + rows), **dict(zip(COLUMNS, values, strict=True))}
+    columns = {"id": np.arange(number * rows, (number + 1) * rows), **dict(zip(COLUMNS, values, strict=True))}
     # A dictionary of numbers that are all different, as pyarrow would write it, is none that data sets have.
-    pq.write_table(pa.table(columns), path, row_group_size=ROW_GROUP, use_dictionary=False)
+    pq.write_table(pa.table(columns), path, row_group_size=rows // ROW_GROUPS, use_dictionary=False)
