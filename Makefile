@@ -53,6 +53,10 @@ bench-api: $(VENV)/.bench-stamp ## Figures of the API, and of peers: durable sub
 bench-path: $(VENV)/.bench-stamp ## Figures of the path itself: items per second, cost by backlog
 	$(BIN)/python -m loadtest.bench_path
 
+.PHONY: bench-scoring
+bench-scoring: $(VENV)/.bench-stamp ## Figures of forebay score beside a loop by hand, Ray Data, PySpark; memory, going on
+	$(BIN)/python -m loadtest.bench_scoring
+
 .PHONY: bench-stream
 bench-stream: $(VENV)/.bench-stamp ## Figures of the stream lane beside a loop by hand, Quix Streams, Faust; memory, latency
 	$(BIN)/python -m loadtest.bench_stream

@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 import forebay
+from forebay.catalogs import open_catalog
 from forebay.settings import Settings
-from forebay.stores import open_catalog
 from pipelines.catalog import ModelVersion
 from pipelines.scoring.dataset import Files
 from pipelines.scoring.faults import BadInput, OtherRun

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
+from forebay.catalogs import open_catalog
 from forebay.redis_parts import started
 from forebay.settings import BadSettings, Settings
-from forebay.stores import notices_of, open_catalog, store_of
+from forebay.stores import notices_of, store_of
 from pipelines.catalog import Catalog
 from pipelines.clock import SystemClock
 from pipelines.scoring.locations import Locations

@@ -12,20 +12,10 @@ from pipelines.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from forebay.redis_parts import RedisParts
-    from pipelines.catalog import Catalog
     from pipelines.redis.notices import RedisNotices
     from pipelines.store.notices_postgres import PostgresNotices
 
 log = logging.getLogger("forebay")
-
-
-def open_catalog(settings: Settings) -> "Catalog":
-    """Raises BadModels when any model.yaml has a mistake."""
-    from pipelines.catalog import Catalog
-
-    catalog = Catalog.open(settings.models)
-    catalog.check()
-    return catalog
 
 
 def store_of(settings: Settings, *, patience: float | None = None, hold: float = 0.0) -> SqlStore:

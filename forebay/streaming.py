@@ -11,10 +11,10 @@ from pathlib import Path
 from msgspec import Struct, structs
 from prometheus_client import CollectorRegistry
 
+from forebay.catalogs import open_catalog
 from forebay.serving import serve_metrics, settle_process
 from forebay.settings import Settings
 from forebay.signals import run_until_signal
-from forebay.stores import open_catalog
 from pipelines.clock import SystemClock
 from pipelines.flow.in_place import Runner
 from pipelines.kafka.limits import largest_records

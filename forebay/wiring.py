@@ -12,10 +12,11 @@ from prometheus_client import CollectorRegistry
 
 from forebay import queues, version
 from forebay.brokers import Broker, BrokerOutlet, Wanted
+from forebay.catalogs import open_catalog
 from forebay.claim_check import kept_of, large_of
 from forebay.redis_parts import started
 from forebay.settings import BadSettings, Settings
-from forebay.stores import notices_of, open_catalog, store_of
+from forebay.stores import notices_of, store_of
 from pipelines.admission import Admission
 from pipelines.admission.direct import Adopter
 from pipelines.catalog import Catalog

@@ -54,7 +54,7 @@ def replay(
     json: options.Json = False,
 ) -> None:
     """Run dead letters again: generation + 1, audited. Given twice, or again after it was stopped, it applies once."""
-    from forebay import stores
+    from forebay import catalogs
     from pipelines import replaying
 
     chosen = dlq_choosing.choose(tenant, ids, all_, model, only_version, reason, error, since, until)
@@ -71,7 +71,7 @@ def replay(
     with opened.existing_store(settings) as store, opened.notices(settings, store) as notices:
         look = cache(lambda: opened.looking(settings, store))
         planner = replaying.Planner(
-            lambda: stores.open_catalog(settings),
+            lambda: catalogs.open_catalog(settings),
             change,
             lambda letter: letter if letter.inputs_ref is None else look().letter(letter),
         )

@@ -32,8 +32,8 @@ def create(
 ) -> None:  # fmt: skip
     """Make the queue that FOREBAY_QUEUE names, for each pool of the models: on SQS with a dead-letter queue and the
     RedrivePolicy, on Kafka a topic. What is there already is left as it is."""
+    from forebay.catalogs import open_catalog
     from forebay.queue_making import make
-    from forebay.stores import open_catalog
 
     settings = opened.settings_with(models=models)
     at = settings.queue_at

@@ -24,8 +24,8 @@ def up(
     host: Host = None, port: Port = None, models: Models = None, home: Home = None, metrics_port: MetricsPort = None
 ) -> None:
     """API, worker and embedded store on this machine, until Ctrl-C."""
+    from forebay.catalogs import open_catalog
     from forebay.settings import load
-    from forebay.stores import open_catalog
     from forebay.up import Up
 
     settings = load(host=host, port=port, models=models, home=home, metrics_port=metrics_port)

@@ -45,7 +45,7 @@ def submit(
 ) -> None:
     """Submit inputs; prints the ids. Lines that do not fit are named and left out, and the exit code is 1 then."""
     from api.ids import Ids
-    from forebay import stores
+    from forebay import catalogs
     from forebay.cli import inputs
     from schemas.submissions import MAX_EXPIRES_IN
 
@@ -53,7 +53,7 @@ def submit(
     if expires_in is not None and expires_in > MAX_EXPIRES_IN:
         raise CommandError(f"--expires-in: expected at most {MAX_EXPIRES_IN / 86_400:g}d", Exit.USAGE)
     settings = opened.settings_with(home, models)
-    found = stores.open_catalog(settings).resolve(model, version)
+    found = catalogs.open_catalog(settings).resolve(model, version)
     request = inputs.Request(tenant, version, priority, expires_in, key)
     drafter = inputs.Drafter(found, request, Ids(time.time, secrets.randbits))
     size = file.stat().st_size if file is not None and file.is_file() else None

@@ -31,7 +31,7 @@ class Serving(NamedTuple):
 def child(command: Sequence[str | Path], core: int | None = None, **options: object) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [str(part) for part in command],
-        stdin=options.get("stdin"), stdout=subprocess.PIPE, text=True, cwd=options.get("cwd", ROOT),
+        stdin=options.get("stdin"), stdout=subprocess.PIPE, stderr=options.get("stderr"), text=True, cwd=options.get("cwd", ROOT),
         env=_environment(options.get("env")), start_new_session=True,
     )  # type: ignore[call-overload]  # fmt: skip
     try:

@@ -1,48 +1,8 @@
 """Quix Streams and Faust, each from an environment of its own (loadtest/peers/quix, loadtest/peers/faust)."""
 
-import subprocess
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.bench.processes import ROOT
-
-PEERS = ROOT / "loadtest" / "peers"
-
-
-@dataclass(frozen=True)
-class Peer:
-    name: str
-    title: str
-    arguments: Sequence[str]
-    shown: Sequence[str]
-    """Packages whose versions are told."""
-
-    @property
-    def venv(self) -> Path:
-        return ROOT / f".venv-peers-{self.name}"
-
-    def install(self) -> None:
-        """Build the environment when it is missing or its requirements changed."""
-        wanted, done = PEERS / self.name / "requirements.txt", self.venv / "installed.txt"
-        if done.exists() and done.read_text() == wanted.read_text():
-            return
-        subprocess.run([sys.executable, "-m", "venv", "--clear", self.venv], check=True)
-        pip = (self.venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check")
-        subprocess.run([*pip, "-r", wanted], check=True)
-        done.write_text(wanted.read_text())
-
-    def packages(self) -> str:
-        """What it runs on, in words."""
-        pip = (self.venv / "bin" / "pip", "freeze")
-        said = subprocess.run(pip, capture_output=True, text=True, check=True).stdout.splitlines()
-        starts = tuple(f"{name}==" for name in self.shown)
-        return ", ".join(line.replace("==", " ") for line in said if line.startswith(starts))
-
-    def command(self) -> list[str | Path]:
-        return [self.venv / "bin" / "python", PEERS / self.name / "app.py", *self.arguments]
-
+from loadtest.bench.peer import Peer
 
 QUIX = Peer("quix", "Quix Streams", (), ("quixstreams", "confluent-kafka", "onnxruntime"))
 FAUST = Peer(

@@ -7,10 +7,11 @@ from pathlib import Path
 from subprocess import Popen
 from uuid import uuid4
 
+from loadtest.bench.peer import Peer
 from loadtest.bench.processes import ROOT, child, python
 from loadtest.bench.stream_check import check
 from loadtest.bench.stream_model import BATCH, NAME
-from loadtest.bench.stream_peers import FAUST, QUIX, Peer, environment
+from loadtest.bench.stream_peers import FAUST, QUIX, environment
 from loadtest.bench.stream_watch import Watch
 from tests.services.broker import Broker
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 from msgspec import Struct
@@ -16,7 +17,6 @@ from pipelines.scoring.part import PartScorer
 from pipelines.scoring.predicting import Predictor, Scored
 from pipelines.scoring.reading import Reader, Wanted
 from pipelines.scoring.storage.port import Parts
-from pipelines.scoring.where import columns_of, parse
 from schemas.model_spec import ModelSpec
 from schemas.scoring import InputFile, Order
 
@@ -60,14 +60,26 @@ def assemble(order: Order, spec: ModelSpec, each: bool, data: DataSet) -> Assemb
             raise BadInput(f"{data.files.name}: {path}: {bad}") from None
     read = _unified(data, schemas, needed)
     kept = tuple(_kept(order, read, answers, empty=not schemas))
-    where = None if order.where is None else parse(order.where, read)
+    where = None if order.where is None else _filter(order.where, read)
     wanted = Wanted(tuple(_needed(order, columns)), kept, where, _rows(spec.batching.max_batch_size))
     return Assembly(order, columns, answers, partitions, wanted, read, pa.schema([*kept, *answers.schema]))
 
 
 def _needed(order: Order, columns: ColumnReader) -> Iterable[str]:
-    where = () if order.where is None else columns_of(order.where)
+    where = () if order.where is None else _filtered_by(order.where)
     return dict.fromkeys([*columns.names, *order.passthrough, *where])
+
+
+def _filtered_by(where: str) -> Iterable[str]:
+    from pipelines.scoring.where import columns_of  # only now: the parser's import costs as much as a million rows
+
+    return columns_of(where)
+
+
+def _filter(where: str, schema: pa.Schema) -> Any:
+    from pipelines.scoring.where import parse
+
+    return parse(where, schema)
 
 
 def _with_partitions(schema: pa.Schema, partitions: Partitions) -> pa.Schema:

@@ -36,7 +36,8 @@ class LocalFiles:
     def tag(self, file: Listed) -> str:
         try:
             with self._path(file.path).open("rb") as stream:
-                return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+                # As `b2sum` has it; where the processor has no instructions for SHA-256, that takes nearly twice as long.
+                return "blake2b:" + hashlib.file_digest(stream, "blake2b").hexdigest()
         except OSError as fault:
             raise self._told(fault) from fault
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 from msgspec import Struct
 
 from pipelines.scoring import hive
@@ -45,23 +45,25 @@ class Pruning(Struct, frozen=True):
     data: DataSet
     partitions: hive.Partitions
     schema: pa.Schema
-    where: ds.Expression | None
+    where: pc.Expression | None
 
     def wanted(self, file: InputFile) -> tuple[int, ...]:
         full = tuple(range(len(file.row_groups)))
         if self.where is None:
             return tuple(group for group in full if file.row_groups[group])
+        import pyarrow.dataset as ds  # only now: it imports pandas where there is one
+
         with self.data.files.open(file.path) as source:
             fragment = ds.ParquetFileFormat().make_fragment(source, partition_expression=self._folder(file.path))
             kept = fragment.subset(filter=self.where, schema=self.schema)
             return tuple(group.id for group in kept.row_groups)
 
-    def _folder(self, path: str) -> ds.Expression:
+    def _folder(self, path: str) -> pc.Expression:
         """What is true of every row of this file."""
-        known = ds.scalar(True)
+        known = pc.scalar(True)
         for name, value in hive.values_of(hive.folder_of(path)).items():
             typed = pa.scalar(value, pa.string()).cast(self.partitions.types[name])
-            known &= ds.field(name).is_null() if value is None else ds.field(name) == typed
+            known &= pc.field(name).is_null() if value is None else pc.field(name) == typed
         return known
 
 

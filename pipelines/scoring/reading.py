@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import Struct
 
@@ -26,7 +26,7 @@ class Wanted(Struct, frozen=True):
     """Columns and, by dots, fields of columns; partitions are told apart."""
     kept: tuple[pa.Field, ...]
     """Columns that go to the output, and their types there."""
-    where: ds.Expression | None
+    where: pc.Expression | None
     rows: int
     """Of a batch; the last of a part may have fewer."""
 
