@@ -2,9 +2,12 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+TEST_WORKERS ?= 2
 BIN := $(VENV)/bin
 AIRFLOW_VENV := .venv-airflow
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Much of a test is waiting for a lease or a server: two at a time take little more than half as long.
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 PINNED := pyproject.toml clients/python/pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -28,7 +31,7 @@ check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file clients/python/pyproject.toml clients/python/src
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit tests/flow -q -m "not soak"
+	$(PYTEST) tests/unit tests/flow -q -m "not soak"
 
 .PHONY: airflow
 airflow: $(AIRFLOW_VENV)/.stamp ## Build .venv-airflow: Airflow with forebay-airflow, apart, since its pins are not ours
@@ -39,7 +42,7 @@ test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on serve
 	@$(BIN)/python -m tests.services.elasticmq_jars || test "$$CI" != true
 	@$(BIN)/python -m tests.deploy.tools || test "$$CI" != true
 	@$(MAKE) --no-print-directory airflow || test "$$CI" != true
-	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-branch --cov-report=term
+	$(PYTEST) tests -m "not soak" --cov --cov-branch --cov-report=term
 
 .PHONY: soak
 soak: $(VENV)/.test-stamp ## The long runs
@@ -93,7 +96,7 @@ $(VENV)/.base-stamp: $(PINNED)
 
 $(VENV)/.test-stamp: $(VENV)/.base-stamp
 	@echo "Adding PyTorch and the tools of tests and checks …"
-	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,s3,redis,test,dev]' -e clients/python
+	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,s3,redis,scoring,test,dev]' -e clients/python
 	@touch $@
 
 $(AIRFLOW_VENV)/.stamp: deploy/airflow/pyproject.toml deploy/airflow/constraints.txt clients/python/pyproject.toml
