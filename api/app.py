@@ -1,7 +1,7 @@
 """The API as one ASGI application."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -131,7 +131,12 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
     reads = Reads(deps.store, deps.kept, metrics)
     looker = reader("looker", reads.told_of, deps.limits)
     commits = Commits(time.monotonic, metrics.committed)
-    calls, rates = store_calls(deps.limits.answer_within), Rates(deps.limits.rate, deps.shared_rates, time.monotonic)
+    calls = store_calls(deps.limits.answer_within)
+
+    async def keyed(tenant: str, keys: Sequence[str]) -> set[str]:
+        return await calls(lambda: deps.store.keyed(tenant, keys))
+
+    rates = Rates(deps.limits.rate, deps.shared_rates, time.monotonic)
     return Engine(
         scribe=scribe(deps.store, deps.notices, sender, deps.limits, commits),
         commits=commits,
@@ -142,8 +147,8 @@ def _engine(deps: Deps, metrics: Metrics) -> Engine:
         calls=calls,
         rates=rates,
         workers=ThreadPoolExecutor(2, thread_name_prefix="decode"),
-        claim_check=ClaimCheck(deps.large, deps.limits),
-        uploading=Uploading(deps.large, deps.limits, deps.clock, deps.random_bits),
+        claim_check=ClaimCheck(deps.large, deps.limits, keyed, deps.catalog),
+        uploading=Uploading(deps.large, deps.limits, rates, deps.clock, deps.random_bits),
         scoring=None if deps.scoring is None else scoring_part(deps, deps.scoring, calls, rates),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from api.pace import PACE, Pace
 from pipelines.catalog import Catalog
 from pipelines.payloads.deposits import Deposits
 from pipelines.payloads.port import Receiving, Uploads
@@ -42,6 +43,10 @@ class Limits:
     """Jobs that each tenant may submit in a time (429); None: no limit."""
     answer_within: float = 1.6
     """Seconds until a request that waits for the store is answered 503."""
+    pace: Pace = PACE
+    """At the least, of clients that take large results or send uploads: slower ones are cut off."""
+    turn_within: float = 10.0
+    """Seconds that the client of a large result waits for its turn (429)."""
     inline_bytes: int = 64 << 10
     """Bodies up to this are decoded on the event loop, larger ones in a thread."""
 

@@ -25,6 +25,8 @@ _STATUSES = {
     401: "No valid API key",
     403: "The address of the upload has expired, or is not as it was given",
     404: "Unknown model, version or job",
+    408: "The request did not come in time",
+    409: "Another request is putting to this address",
     410: "The job was purged at the end of its retention, or its large result is gone",
     412: "The upload is there already, and stays as it is",
     413: "The body is too large",

@@ -22,7 +22,7 @@ def upload_paths(
         "requestBody": body("Wanted", _EXAMPLE) | {"required": False},
         "responses": {
             "201": answer("Put it there, then submit `inputs_ref`", "UploadBody"),
-            **problems(400, 401, 404, 413, 415, 422, 503),
+            **problems(400, 401, 404, 413, 415, 422, 429, 503),
         },
     }
     put = {
@@ -37,6 +37,6 @@ def upload_paths(
             "required": True,
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         },
-        "responses": {"200": answer("Kept", "Uploaded"), **problems(403, 404, 412, 413, 422, 429, 503)},
+        "responses": {"200": answer("Kept", "Uploaded"), **problems(403, 404, 408, 409, 412, 413, 422, 429, 503)},
     }
     return {"/uploads": {"post": begin}, "/uploads/{upload_id}": {"put": put}}

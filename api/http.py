@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.problems import CONTENT_TYPE as PROBLEM
 from api.problems import Header, Problem, bad_request, encode
@@ -103,9 +103,14 @@ def too_large(limit: int, instead: str = "") -> Problem:
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Sequence[Header] = (), kind: Header = JSON) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [kind, length, NO_STORE, *headers]})
+    await send(head(status, len(body), headers, kind))
     await send({"type": "http.response.body", "body": body})
+
+
+def head(status: int, size: int, headers: Sequence[Header] = (), kind: Header = JSON) -> Message:
+    """Of an answer with a body of `size` bytes."""
+    length = (b"content-length", b"%d" % size)
+    return {"type": "http.response.start", "status": status, "headers": [kind, length, NO_STORE, *headers]}
 
 
 async def respond_problem(send: Send, problem: Problem) -> None:

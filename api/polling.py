@@ -13,9 +13,11 @@ from api.deps import Limits
 from api.grouping import Full
 from api.http import RETRY_AFTER, Disconnected, gone, headers_of, respond
 from api.keys import TENANT
+from api.pieces import LARGE, respond_in_pieces
 from api.preferences import applied, preferred_wait, wait_seconds
 from api.problems import Header, bad_request, overloaded, purged, store_away, unknown_job
 from api.reader import Reader, Seen
+from api.turns import Turns
 from api.waiting import Waiter, Waiting, ended
 from pipelines.store.port import StoreAway
 from schemas.jobs import JobView, is_id
@@ -23,6 +25,8 @@ from schemas.states import TERMINAL
 
 T = TypeVar("T")
 PREFIX = "/result/"
+_AT_ONCE, _OF_ONE_TENANT = 32, 16
+"""Large results on their way to clients: each is in memory until its client has taken it."""
 
 
 class Polling:
@@ -31,6 +35,7 @@ class Polling:
         self._claim_check = claim_check
         self.waiting = waiting
         self._limits = limits
+        self._turns = Turns("large results", _AT_ONCE, _OF_ONE_TENANT, limits.turn_within)
 
     async def get(self, scope: Scope, receive: Receive, send: Send) -> int:
         id = scope["path"][len(PREFIX) :]
@@ -38,7 +43,7 @@ class Polling:
             raise unknown_job()
         wait = wait_of(scope, self._limits.wait)
         view = await self.result(scope[TENANT], id, wait or 0.0, receive)
-        return await self.answer(view, send, () if wait is None else (applied(wait),))
+        return await self.answer(view, scope, send, () if wait is None else (applied(wait),))
 
     async def result(self, tenant: str, id: str, wait: float, receive: Receive) -> Seen:
         """What there is of the job; the job ended, or `wait` seconds passed, or it was never there."""
@@ -53,20 +58,19 @@ class Polling:
         finally:
             self.waiting.forget(waiter)
 
-    async def answer(self, view: Seen, send: Send, headers: Sequence[Header] = ()) -> int:
+    async def answer(self, view: Seen, scope: Scope, send: Send, headers: Sequence[Header] = ()) -> int:
         if not isinstance(view, JobView):
             raise unknown_job() if view is None else purged()
-        if view.result_ref is not None:
-            async with self._claim_check.whole(view) as whole:
-                return await self._answer(whole, send, headers)
-        return await self._answer(view, send, headers)
-
-    async def _answer(self, view: JobView, send: Send, headers: Sequence[Header]) -> int:
         over = view.state in TERMINAL
-        await respond(
-            send, 200 if over else 202, encode(result_body(view)), headers if over else (*headers, RETRY_AFTER)
-        )
-        return 200 if over else 202
+        status, headers = (200, headers) if over else (202, (*headers, RETRY_AFTER))
+        body = None if view.result_ref is not None else encode(result_body(view))
+        if body is not None and len(body) <= LARGE:
+            await respond(send, status, body, headers)
+            return status
+        async with self._turns.of(view.tenant):
+            body = body or encode(result_body(await self._claim_check.whole(view)))
+            await respond_in_pieces(scope, send, status, body, headers, self._limits.pace)
+        return status
 
     async def _read(self, tenant: str, id: str) -> Seen:
         try:

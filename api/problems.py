@@ -40,6 +40,7 @@ TITLES = {
     "unknown-upload": "No such upload",
     "upload-used": "The upload is another job's input",
     "upload-refused": "The upload's address is not valid",
+    "upload-under-way": "The upload is being put already",
     "already-uploaded": "The upload is there already",
     "internal": "Internal error",
 }

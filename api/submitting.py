@@ -67,7 +67,7 @@ class Submitting:
         if self._claim_check.needs(submission):
             submission = await self._claim_check.check_in(submission)
         if wait:
-            return await self._submit_and_wait(submission, wait, receive, send)
+            return await self._submit_and_wait(submission, wait, scope, receive, send)
         accepted = self._accepted(submission, (await self._commit([submission]))[0])
         await respond(send, 202, encode(accepted_body(accepted)), _headers(accepted))
         return 202
@@ -90,7 +90,9 @@ class Submitting:
         return 202
 
     # --- one submission ------------------------------------------------------------------------------------------
-    async def _submit_and_wait(self, submission: Submission, wait: float, receive: Receive, send: Send) -> int:
+    async def _submit_and_wait(
+        self, submission: Submission, wait: float, scope: Scope, receive: Receive, send: Send
+    ) -> int:
         """200 with the result when the job ends in time, else 202."""
         # Registered before the commit, so that the notice of a fast worker is not missed.
         waiter = self._polling.waiting.register(submission.tenant, submission.id)
@@ -106,7 +108,7 @@ class Submitting:
         if not ended(view):
             await respond(send, 202, encode(accepted_body(accepted)), extra)
             return 202
-        return await self._polling.answer(view, send, tuple(header for header in extra if header != RETRY_AFTER))
+        return await self._polling.answer(view, scope, send, tuple(header for header in extra if header != RETRY_AFTER))
 
     def _accepted(self, submission: Submission, outcome: SubmitOutcome) -> Accepted:
         """Raises the 422 of a conflict."""

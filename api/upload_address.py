@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Struct
 
+from api.http import CLOSE
 from api.problems import Problem
 
 _NAMES = ("tenant", "expires", "size", "signature")
@@ -23,6 +24,11 @@ class UploadAddress(Struct, frozen=True):
         """Relative to the API."""
         query = {**self._parts(), "signature": self._signature(secret)}
         return f"/uploads/{self.upload}?{urlencode(query)}"
+
+    def check_time(self, now: float) -> None:
+        """Raises the Problem 403 when it has expired."""
+        if now > self.expires:
+            raise _refused("the address has expired: ask for another one")
 
     def _signature(self, secret: bytes) -> str:
         said = "\n".join(("PUT", self.upload, *self._parts().values()))
@@ -47,10 +53,9 @@ def verified(upload: str, query: bytes, secret: bytes, now: float) -> UploadAddr
         raise _refused("expected the address as POST /uploads gave it") from None
     if len(pairs) != len(_NAMES) or not hmac.compare_digest(signature.encode(), address._signature(secret).encode()):
         raise _refused("expected the address as POST /uploads gave it")
-    if now > address.expires:
-        raise _refused("the address has expired: ask for another one")
+    address.check_time(now)
     return address
 
 
 def _refused(detail: str) -> Problem:
-    return Problem(403, "upload-refused", detail)
+    return Problem(403, "upload-refused", detail, headers=(CLOSE,))

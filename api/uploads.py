@@ -1,7 +1,7 @@
 """POST /uploads, and PUT /uploads/{id} where the API itself takes them: inputs that should not pass through a submission."""
 
-import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,15 +13,18 @@ from api.admission import parsed
 from api.bodies import encode
 from api.calls import PAYLOADS, Bounds, Calls
 from api.deps import Large, Limits
-from api.http import Disconnected, check_media, headers_of, read_body, respond, too_large
+from api.http import CLOSE, check_media, headers_of, read_body, respond, too_large
 from api.keys import TENANT, UPLOADS
-from api.problems import Problem, invalid_body, overloaded
+from api.problems import Problem
+from api.rates import Rates
+from api.turns import Turns
 from api.upload_address import UploadAddress, verified
+from api.upload_receiving import UploadReceiver
 from pipelines.payloads import keys
-from pipelines.payloads.port import Incoming, PayloadMissing, Presigned, Receiving
+from pipelines.payloads.port import Presigned, Receiving
 
 _THREADS = 8
-_MOST = 64
+_MOST, _OF_ONE_TENANT = 64, 32
 """Uploads that this process takes at once; each has a file open and a chunk in memory."""
 
 
@@ -59,25 +62,36 @@ class Uploading:
     """Belongs to the event loop."""
 
     def __init__(
-        self, large: Large | None, limits: Limits, clock: Callable[[], float], random_bits: Callable[[int], int]
+        self,
+        large: Large | None,
+        limits: Limits,
+        rates: Rates,
+        clock: Callable[[], float],
+        random_bits: Callable[[int], int],
     ) -> None:
         self._large = large
+        self._rates = rates
         self._limits = limits
         self._clock = clock
         self._random_bits = random_bits
         within = 10.0 if large is None else large.within
         self._carry = Calls(PAYLOADS, Bounds(_THREADS, 4 * _MOST, within, limits.waiting_bytes))
         self._secret: bytes | None = None
-        self._open = 0
+        self._take = UploadReceiver(self._carry, limits.pace, clock)
+        self._turns = Turns("uploads", _MOST, _OF_ONE_TENANT, within=0)
+        self._open: set[UploadAddress] = set()
+        """What is being put right now."""
 
     async def begin(self, scope: Scope, receive: Receive, send: Send) -> int:
         large = self._there()
         headers = headers_of(scope)
         check_media(headers)
+        tenant = scope[TENANT]
         wanted = parsed(decode, await read_body(headers, receive, self._limits.body) or b"{}")
         if wanted.size is not None and wanted.size > large.max_upload:
             raise Problem(413, "too-large", f"expected at most {large.max_upload} bytes", field="size")
-        tenant, upload = scope[TENANT], keys.new_upload(self._random_bits, wanted.sha256)
+        await self._rates.take(tenant, 1)
+        upload = keys.new_upload(self._random_bits, wanted.sha256)
         expires = self._clock() + large.upload_within
         signed = await self._presigned(large, UploadAddress(tenant, upload, int(expires), wanted.size))
         until = datetime.fromtimestamp(int(expires), UTC)
@@ -95,18 +109,25 @@ class Uploading:
         length = headers_of(scope).get(b"content-length")
         if length is not None and (not length.isdigit() or len(length) > 18 or int(length) > limit):
             raise too_large(limit)
-        if self._open >= _MOST:
-            raise overloaded(f"{self._open} uploads are under way: try again later")
-        self._open += 1
-        try:
-            size = await self._receive(large.receiving, address, receive, limit)
-        finally:
-            self._open -= 1
+        with self._alone(address):
+            async with self._turns.of(address.tenant):
+                size = await self._take(large.receiving, address, receive, limit)
         await respond(send, 200, encode(Uploaded(address.upload, size)))
         return 200
 
     def stop(self) -> None:
         self._carry.stop()
+
+    @contextmanager
+    def _alone(self, address: UploadAddress) -> Iterator[None]:
+        if address in self._open:
+            detail = "another request is putting to this address: wait for its answer, or ask for another address"
+            raise Problem(409, "upload-under-way", detail, headers=(CLOSE,))
+        self._open.add(address)
+        try:
+            yield
+        finally:
+            self._open.remove(address)
 
     def _there(self) -> Large:
         if self._large is None:
@@ -126,38 +147,3 @@ class Uploading:
         if self._secret is None:
             self._secret = await self._carry(receiving.secret)
         return self._secret
-
-    async def _receive(self, receiving: Receiving, address: UploadAddress, receive: Receive, limit: int) -> int:
-        """Straight to where it is kept, a chunk at a time; its bytes. Raises Problem, Disconnected."""
-        incoming = await self._carry(lambda: receiving.receive(keys.of_upload(address.tenant, address.upload)))
-        try:
-            size = 0
-            async for chunk in _chunks(receive):
-                size += len(chunk)
-                if size > limit:
-                    raise too_large(limit)
-                await self._carry(functools.partial(incoming.write, chunk), len(chunk))
-            if size == 0 or address.size not in (None, size):
-                raise invalid_body(f"got {size} bytes, expected {address.size or 'some'}")
-            await self._finish(incoming)
-        finally:
-            self._carry.behind(incoming.close)
-        return size
-
-    async def _finish(self, incoming: Incoming) -> None:
-        try:
-            fresh = await self._carry(incoming.finish)
-        except PayloadMissing as other:
-            raise invalid_body(str(other), "sha256") from None
-        if not fresh:
-            raise Problem(412, "already-uploaded", "it stays as it is: ask for another address for something else")
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        yield message.get("body", b"")
-        more = message.get("more_body", False)

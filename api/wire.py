@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.crowd import Crowded, crowded
 from api.http import CLOSE, NO_STORE
+from api.pieces import CUT
 from api.problems import CONTENT_TYPE, Header, Problem, bad_request, encode
 from api.wire_limits import WireLimits
 
@@ -72,6 +73,10 @@ class Wire(HttpToolsProtocol):
         if self._look_at is not None:
             self._look_at.cancel()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        self._unsent = (0, self.loop.time())  # it took something, however much was written since
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._last_word is not None:
@@ -127,6 +132,7 @@ class Wire(HttpToolsProtocol):
             raise bad_request("expected a request with a body to ask for no upgrade", "upgrade")  # httptools skips it
         self._trailers = 0
         self._answered = None
+        cast(dict[str, Any], self.scope)[CUT] = self._cut
         super().on_headers_complete()
         self._in_head = False
         self._ended = True
@@ -187,6 +193,11 @@ class Wire(HttpToolsProtocol):
         self.transport.write(said)
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
+
+    def _cut(self) -> None:
+        """The application gives its client up."""
+        self.cycle.disconnected = True
+        self.transport.abort()
 
     # --- the clock's calls ---------------------------------------------------------------------------------------
     def _look(self) -> None:

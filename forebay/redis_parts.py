@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from forebay.settings import BadSettings, Settings
-from pipelines.redis.address import RedisAddress
+from pipelines.redis.address import RedisPlace
+from pipelines.store.port import Store
 
 if TYPE_CHECKING:
     from api.rates import Shared
@@ -19,7 +20,7 @@ log = logging.getLogger("forebay")
 class RedisParts:
     """One per process. Nothing in it waits for Redis to be there."""
 
-    def __init__(self, at: RedisAddress) -> None:
+    def __init__(self, at: RedisPlace) -> None:
         """Raises BadSettings without Redis's client."""
         try:
             from pipelines.redis.health import Health
@@ -56,16 +57,16 @@ class RedisParts:
         self.health.close()
 
 
-def started(settings: Settings, stack: ExitStack) -> RedisParts | None:
+def started(settings: Settings, store: Store, stack: ExitStack) -> RedisParts | None:
     """With its pulse running. Redis may be away: nothing waits for it."""
-    redis = parts_of(settings)
+    redis = parts_of(settings, store)
     if redis is not None:
         stack.callback(redis.close)
         redis.health.start()
     return redis
 
 
-def parts_of(settings: Settings) -> RedisParts | None:
-    """None without FOREBAY_REDIS."""
+def parts_of(settings: Settings, store: Store) -> RedisParts | None:
+    """None without FOREBAY_REDIS. Raises BadSettings, StoreAway."""
     at = settings.redis_address
-    return None if at is None else RedisParts(at)
+    return None if at is None else RedisParts(at.of(store.identity()))

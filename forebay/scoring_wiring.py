@@ -49,7 +49,7 @@ def scoring_worker_of(settings: Settings, make_scorer: MakeScorer) -> ScoringSer
     with ExitStack() as stack:
         store = store_of(settings)
         stack.callback(store.close)
-        redis = started(settings, stack)
+        redis = started(settings, store, stack)
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         registry = CollectorRegistry()

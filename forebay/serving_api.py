@@ -10,6 +10,7 @@ import uvicorn
 from api.wire import wire_of
 from api.wire_limits import WireLimits
 from forebay import wiring
+from forebay.behind import repeat
 from forebay.listening import allow_connections, listen, url_of
 from forebay.serving import Ready, settle_process
 from forebay.settings import Settings
@@ -21,21 +22,20 @@ def serve_api(settings: Settings, ready: Ready) -> int:
     listening = listen(settings.host, settings.port)
     built = wiring.api_of(settings)
     stopping = threading.Event()
-    sweeping = threading.Thread(target=_sweep, args=(built, stopping), name="forebay-sweeper", daemon=True)
-    tidying = threading.Thread(target=_tidy, args=(built, stopping), name="forebay-janitor", daemon=True)
+    behind = _behind(built, stopping)
     config = uvicorn.Config(
         built.app, loop="uvloop", http=wire, ws="none", lifespan="on", access_log=False, log_config=None,
         timeout_graceful_shutdown=int(settings.grace) or 1, timeout_keep_alive=75, server_header=False,
     )  # fmt: skip
     server = _Server(config, lambda: ready(url_of(listening, settings.host)), built.app.drain)
     settle_process()
-    sweeping.start()
-    tidying.start()
+    for thread in behind:
+        thread.start()
     try:
         server.run(sockets=[listening])
     finally:
         stopping.set()
-        sweeping.join(5)
+        behind[0].join(5)
         built.close()
     return HARD_EXIT if server.force_exit else 0
 
@@ -61,14 +61,11 @@ class _Server(uvicorn.Server):
             self._on_start()
 
 
-def _sweep(built: wiring.Api, stopping: threading.Event) -> None:
-    """Jobs expire and are purged even when workers are scaled to zero."""
-    while not stopping.wait(built.sweeper.plan.interval):
-        built.sweeper.step()
-
-
-def _tidy(built: wiring.Api, stopping: threading.Event) -> None:
-    """Payloads of what was purged are removed, and orphans. A storage that hangs holds up no sweep."""
-    while built.janitor is not None and not stopping.is_set():
-        built.janitor.step()
-        built.janitor.wait(1.0)
+def _behind(built: wiring.Api, stopping: threading.Event) -> list[threading.Thread]:
+    """Jobs expire and are purged even when workers are scaled to zero. Payloads of what was purged are removed, and orphans,
+    by a thread of its own: a storage that hangs holds up no sweep."""
+    sweeper, janitor = built.sweeper, built.janitor
+    threads = [repeat("sweeper", sweeper.step, lambda: stopping.wait(sweeper.plan.interval), stopping)]
+    if janitor is not None:
+        threads.append(repeat("janitor", janitor.step, lambda: janitor.wait(1.0), stopping))
+    return threads

@@ -23,6 +23,7 @@ from pipelines.queues.sqs_tending import Tending
 from pipelines.sqs.client import Endpoint, Sqs, connect_lean
 from pipelines.sqs.daemons import Daemons
 from pipelines.sqs.faults import SqsAway, SqsFault
+from pipelines.sqs.losses import Losses
 from pipelines.sqs.names import Named
 from pipelines.sqs.presence import Presence
 from pipelines.sqs.queues import Redrive, attributes_of, redrive_of, url_of
@@ -44,7 +45,7 @@ def api_outlet(settings: Settings, at: SqsAddress, catalog: Catalog, tell: Tell)
         check_queues(client, at, sorted({model.spec.pool for model in catalog.models.values()}))
     except SqsAway as away:
         presence.complained(SEND, f"{away}: jobs are taken and sent later")
-    return outlet_of(client, at, catalog, presence)
+    return outlet_of(client, at, catalog, presence, losses_of(at, catalog))
 
 
 def broker(settings: Settings, at: SqsAddress, catalog: Catalog, wanted: Wanted, warn: Tell, tell: Tell) -> Broker:
@@ -53,30 +54,39 @@ def broker(settings: Settings, at: SqsAddress, catalog: Catalog, wanted: Wanted,
     client = connect_lean(endpoint_of(at), 3 * at.parallel + 2, at.wait + ANSWERS_WITHIN_S, session)
     named = at.queue_of(settings.pool)
     url = url_of(client, named)
-    redrive = redrive_of(attributes_of(client, url, ("RedrivePolicy",)))
+    attributes = attributes_of(client, url, ("RedrivePolicy", "QueueArn"))
+    redrive = redrive_of(attributes)
     if (line := advice(named, redrive, wanted.deliveries)) is not None:
         warn(line)
     plan = Plan(url, visibility_of(settings.lease), at.wait, at.parallel)
-    queue = queue_of(client, plan, _dead(client, redrive, warn), wanted, warn)
-    outlet = outlet_of(connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S, session), at, catalog, Presence(warn))
+    losses = losses_of(at, catalog)
+    dead = _dead(client, redrive, attributes.get("QueueArn", ""), warn)
+    queue = queue_of(client, plan, dead, wanted, warn, losses)
+    sending = connect_lean(endpoint_of(at), at.parallel, SENDS_WITHIN_S, session)
+    outlet = outlet_of(sending, at, catalog, Presence(warn), losses)
     return Broker(queue, outlet, QueueDepth(lambda: queue.depth))
 
 
-def outlet_of(client: Sqs, at: SqsAddress, catalog: Catalog, presence: Presence) -> SqsOutlet:
+def outlet_of(client: Sqs, at: SqsAddress, catalog: Catalog, presence: Presence, losses: Losses) -> SqsOutlet:
     """Sends each model's jobs to its pool's queue."""
     pools = {name: model.spec.pool for name, model in catalog.models.items()}
 
     def queue_of(model: str) -> Named:
         return at.queue_of(pools.get(model, DEFAULT_POOL))
 
-    return SqsOutlet(client, queue_of, lambda: uuid.uuid4().hex, presence, at.parallel)
+    return SqsOutlet(client, queue_of, lambda: uuid.uuid4().hex, presence, losses, at.parallel)
 
 
-def queue_of(client: Sqs, plan: Plan, dead: DeadQueue | None, wanted: Wanted, warn: Tell) -> SqsQueue:
+def losses_of(at: SqsAddress, catalog: Catalog) -> Losses:
+    queues = {name: at.queue_of(model.spec.pool).name for name, model in catalog.models.items()}
+    return Losses(lambda queue: [name for name, its in queues.items() if its == queue], time.monotonic)
+
+
+def queue_of(client: Sqs, plan: Plan, dead: DeadQueue | None, wanted: Wanted, warn: Tell, losses: Losses) -> SqsQueue:
     calls = Calls(client, Presence(warn), time.monotonic, Daemons(plan.receivers, "forebay-sqs"))
     limit = Limit(min(wanted.credits, max(LEAST_WAITING, 20 * plan.receivers)), WAITING_BYTES)
     inbox = Inbox(limit, plan.receivers, time.monotonic)
-    receiving = Receiving(calls, plan, inbox, random.Random())
+    receiving = Receiving(calls, plan, inbox, random.Random(), losses)
     settling, tending = Settling(calls, plan.receivers, warn), Tending(calls, plan, inbox, dead)
     return SqsQueue(calls, plan, inbox, receiving, settling, tending, wanted.strangers)
 
@@ -96,12 +106,12 @@ def endpoint_of(at: SqsAddress) -> Endpoint:
     return Endpoint(at.region, at.endpoint)
 
 
-def _dead(client: Sqs, redrive: Redrive | None, warn: Tell) -> DeadQueue | None:
+def _dead(client: Sqs, redrive: Redrive | None, arn: str, warn: Tell) -> DeadQueue | None:
     """None: there is none, or none that may be read."""
     if redrive is None:
         return None
     try:
-        return DeadQueue(url_of(client, redrive.target), redrive.receives)
+        return DeadQueue(url_of(client, redrive.target), redrive.receives, arn)
     except SqsFault as fault:
         warn(f"{fault}: what SQS gives up stays there")
         return None

@@ -78,7 +78,7 @@ def api_of(settings: Settings) -> Api:
     with ExitStack() as stack:
         store = store_of(settings, patience=API_PATIENCE_S, hold=API_SENDS_WITHIN_S)
         stack.callback(store.close)
-        redis = started(settings, stack)
+        redis = started(settings, store, stack)
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         outlet = _api_outlet(settings, catalog, stack)
@@ -115,7 +115,7 @@ def worker_of(settings: Settings) -> Serving:
     with ExitStack() as stack:
         store = store_of(settings)
         stack.callback(store.close)
-        redis = started(settings, stack)
+        redis = started(settings, store, stack)
         notices = notices_of(settings, redis)
         stack.callback(notices.close)
         registry = CollectorRegistry()

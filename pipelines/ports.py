@@ -81,6 +81,9 @@ class Outlet(Protocol):
     def answers(self) -> bool:
         """Whether the broker is there, asked now: within a second or two, never raising."""
 
+    def lost(self) -> list[str]:
+        """Models whose messages are gone, for their queue was missing and was made anew; each loss once. Never waits."""
+
 
 class Sink(Protocol):
     """Where verdicts are committed. The jobs lane's sink is the store."""

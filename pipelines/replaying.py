@@ -81,7 +81,7 @@ class Planner:
         """Raises InvalidInput, naming the job and the field, or UnknownModel or UnknownVersion (LookupError)."""
         change = self._change
         if not change.needs_check:
-            return Replay(letter.id, letter.generation, change.by)
+            return Replay(letter.id, letter.generation, change.by, tenant=letter.tenant)
         letter = self._with_input(letter)
         patched = None if change.patch is msgspec.UNSET else _patched(letter, change.patch)
         version, codec = self._target(letter)
@@ -89,10 +89,11 @@ class Planner:
             codec.decode(letter.inputs if patched is None else patched)
         except InvalidInput as fault:
             raise InvalidInput(f"job {letter.id}: {fault}") from None
+        version_asked = None if change.version is None else version
         if change.model is None:
-            return Replay(letter.id, letter.generation, change.by, patched, None if change.version is None else version)
+            return Replay(letter.id, letter.generation, change.by, patched, version_asked, tenant=letter.tenant)
         by = f"{change.by} (model {change.model}, was {letter.model})"
-        return Replay(letter.id, letter.generation, by, patched, version, model=change.model)
+        return Replay(letter.id, letter.generation, by, patched, version, model=change.model, tenant=letter.tenant)
 
     def _target(self, letter: DeadLetter) -> tuple[str, InputCodec]:
         change = self._change

@@ -101,3 +101,5 @@ class Replay(Struct, frozen=True):
     """Bytes of that payload."""
     model: str | None = None
     """Another model; None keeps it. `version` is of it then."""
+    tenant: str | None = None
+    """Whose: ids are each tenant's own. None: whoever has one of this id."""

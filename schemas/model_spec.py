@@ -111,6 +111,8 @@ class Limits(Strict):
     retry_base_s: float = Field(1.0, gt=0, le=3600)
     """Full-jitter backoff: a uniform draw up to retry_base_s × 2^(attempt−1)."""
     retry_max_s: float = Field(60.0, gt=0, le=86_400)
+    max_upload_bytes: int | None = Field(None, ge=1)
+    """Of the JSON of one uploaded input. None: what the shapes can need, see `pipelines.inputs.bounds`."""
 
 
 RuntimeName = Literal["onnx", "torch"]

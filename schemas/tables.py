@@ -181,6 +181,7 @@ scoring_runs = Table(
     Index("ix_scoring_runs_finished", "finished_at", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
 )
 
+# Beside leases: SQLite's mark of the highest `seq` that was deleted (pipelines/store/numbering.py), in `until`.
 leases = Table(
     "leases",
     metadata,

@@ -12,6 +12,7 @@ from pipelines.catalog import ModelVersion
 from pipelines.flow.judging import describe
 from pipelines.flow.served import HookFailed, InvalidOutput, Prepared
 from pipelines.inputs import InputCodec, Inputs
+from pipelines.inputs.bounds import bounded
 from pipelines.inputs.kinds import NUMPY
 from pipelines.output_checks import OutputChecks
 from pipelines.outputs import OutputCodec
@@ -33,7 +34,7 @@ class LoadedModel:
         """`inputs`: how inputs are decoded; by default as the API takes them, JSON and nothing unknown in it."""
         self.name = version.name
         self.version = version.version
-        self.limits = version.spec.limits
+        self.limits = bounded(version.spec)
         self.batching = version.spec.batching
         most, dearest = self.batching.max_batch_size, self.batching.max_batch_cost
         self._most = most if dearest is None else min(most, int(dearest))  # like items weigh 1.0 each

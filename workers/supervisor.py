@@ -7,6 +7,7 @@ it was at is judged, everything else is drained, and the process ends with `EXIT
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from itertools import count
 
@@ -27,6 +28,8 @@ AWAY_S = 0.5
 FETCHES = 8
 """Inputs fetched at once, each by a thread that does nothing but wait for the storage."""
 DEPOSITS = 4
+LEAST_GRACE_S = 1.0
+MOST_RECORDING_S = 2.0
 WATCH_S = 0.5
 """How often what calls a model's code is held against its time-out."""
 
@@ -39,10 +42,12 @@ class Ending(Struct, frozen=True):
 
 class Supervisor:
     def __init__(self, worker: Worker, notices: Notices, grace: float) -> None:
-        """`grace`: seconds that a drain may take."""
+        """`grace`: seconds that a drain may take in all."""
         self._worker = worker
         self._notices = notices
-        self._grace = grace
+        self._grace = max(LEAST_GRACE_S, grace)
+        self._recording = min(MOST_RECORDING_S, self._grace / 4)
+        """Seconds of the grace that are left for recording, whatever hangs."""
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._work = threading.Event()
@@ -84,26 +89,23 @@ class Supervisor:
 
     def _drain(self, threads: dict[str, threading.Thread]) -> Ending:
         """Nothing new is received; what waits is given back, what runs is finished, and everything is recorded."""
+        until = time.monotonic() + self._grace
         self._worker.buffer.wake()
-        self._join("intake", threads["intake"])
-        self._join("device", threads["device"])
+        for name in ("intake", "device"):
+            self._join(name, threads[name], until - self._recording)
         self._worker.give_back()
-        clean = self._worker.outbox.wait_quiet(self._grace) or self._is_quiet_without_large()
+        clean = self._is_quiet(until)
         self._drained.set()
         self._worker.outbox.wake()
-        threads["recorder"].join(2.0)
+        threads["recorder"].join(_left(until))
         return Ending(
             clean=clean and not any(threads[name].is_alive() for name in ("intake", "device")), stuck=bool(self._stuck)
         )
 
-    def _join(self, name: str, thread: threading.Thread) -> None:
-        """Until it ends, is found to hang, or the grace is over."""
-        for _ in range(max(1, round(self._grace / WATCH_S))):
-            if name in self._stuck:
-                return
-            thread.join(WATCH_S)
-            if not thread.is_alive():
-                return
+    def _join(self, name: str, thread: threading.Thread, until: float) -> None:
+        """Until it ends, is found to hang, or that time has come."""
+        while thread.is_alive() and name not in self._stuck and (left := _left(until)) > 0:
+            thread.join(min(WATCH_S, left))
 
     def _intake(self) -> None:
         while not self._stopping.is_set():
@@ -173,10 +175,13 @@ class Supervisor:
         self._worker.credits.call()
         self._work.set()
 
-    def _is_quiet_without_large(self) -> bool:
-        """The grace is over: results that could not be put go back to be computed again."""
-        self._worker.outbox.release_large()
-        return self._worker.outbox.wait_quiet(POLL_S)
+    def _is_quiet(self, until: float) -> bool:
+        """Everything is recorded by then; at last, results that could not be put go back to be computed again."""
+        outbox = self._worker.outbox
+        if outbox.wait_quiet(_left(until - self._recording / 2)):
+            return True
+        outbox.release_large()
+        return outbox.wait_quiet(_left(until))
 
     def _thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
         return threading.Thread(target=self._guarded, args=(loop,), name=f"forebay-{name}", daemon=True)
@@ -194,3 +199,8 @@ class Supervisor:
                 self._drained.set()
                 self.stop()
                 return None
+
+
+def _left(until: float) -> float:
+    """Seconds, none when it is past."""
+    return max(0.0, until - time.monotonic())

@@ -68,7 +68,7 @@ def replay(
         raise typer.Exit(dlq_topic_acting.replay(asked, rate, dry_run))
     change = replaying.Change(dlq_choosing.patch(patch), version, by or dlq_choosing.user(), to_model)
     settings = opened.settings_with(home, models)
-    with opened.existing_store(settings) as store, opened.notices(settings) as notices:
+    with opened.existing_store(settings) as store, opened.notices(settings, store) as notices:
         look = cache(lambda: opened.looking(settings, store))
         planner = replaying.Planner(
             lambda: catalogs.open_catalog(settings),

@@ -88,7 +88,7 @@ def pause(model: ModelName, models: options.Models = None, home: options.Home = 
 def resume(model: ModelName, models: options.Models = None, home: options.Home = None) -> None:
     """Let a paused model run again."""
     settings = opened.settings_with(home, models)
-    with opened.existing_store(settings) as store, opened.notices(settings) as notices:
+    with opened.existing_store(settings) as store, opened.notices(settings, store) as notices:
         _check_known(settings, store, model)
         store.pause(model, False)
         notices.work()

@@ -79,12 +79,12 @@ def deposits(settings: "Settings", store: "SqlStore") -> "Deposits | None":
 
 
 @contextmanager
-def notices(settings: "Settings") -> Iterator["Notices"]:
+def notices(settings: "Settings", store: "SqlStore") -> Iterator["Notices"]:
     """To wake who waits."""
     from forebay import stores
     from forebay.redis_parts import parts_of
 
     with ExitStack() as stack:
-        if (redis := parts_of(settings)) is not None:
+        if (redis := parts_of(settings, store)) is not None:
             stack.callback(redis.close)
         yield stack.enter_context(closing(stores.notices_of(settings, redis)))

@@ -42,7 +42,7 @@ def cancel(
 ) -> None:
     """Cancel what has not ended; prints the state that each ended in. Exit code 3 when one is unknown or purged."""
     settings = opened.settings_with(home)
-    with opened.existing_store(settings) as store, opened.notices(settings) as notices:
+    with opened.existing_store(settings) as store, opened.notices(settings, store) as notices:
         found = store.cancel(tenant, ids)
         notices.ended([id for id, seen in found.items() if isinstance(seen, JobView) and seen.state is State.CANCELED])
     for id in dict.fromkeys(ids):

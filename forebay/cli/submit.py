@@ -59,7 +59,7 @@ def submit(
     size = file.stat().st_size if file is not None and file.is_file() else None
     with inputs.opened(input, file, settings.max_body) as lines:
         given = _only(lines) if key is not None else lines
-        with opened.store(settings) as store, opened.notices(settings) as notices:
+        with opened.store(settings) as store, opened.notices(settings, store) as notices:
             print_id = _no_id if wait is not None else _json_id if json else print
             sent = _Sending(store, notices, drafter, print_id, settings)
             try:

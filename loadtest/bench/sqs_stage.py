@@ -25,6 +25,7 @@ from pipelines.queues import sqs_receiving
 from pipelines.queues.sqs_outlet import SqsOutlet
 from pipelines.queues.strangers import Strangers
 from pipelines.sqs.client import Endpoint, connect, connect_lean
+from pipelines.sqs.losses import Losses
 from pipelines.sqs.names import Named
 from pipelines.sqs.presence import Presence
 from pipelines.store.memory import MemoryStore
@@ -34,6 +35,8 @@ from workers.supervisor import Supervisor
 
 LEASE = 30
 CREDITS = 4 * BATCH
+
+NO_LOSSES = Losses(lambda queue: (), time.monotonic)
 
 
 class Rates(Struct, frozen=True):
@@ -71,7 +74,7 @@ class Stage:
         client = connect_lean(self._at, 4 * self._parallel, 30.0, self._core)
         plan = sqs_receiving.Plan(url, LEASE, wait=1, receivers=self._parallel)
         wanted = Wanted(CREDITS, 5, Strangers(store.keep_strays, lambda directs: []))
-        queue = queue_of(client, plan, None, wanted, lambda line: None)
+        queue = queue_of(client, plan, None, wanted, lambda line: None, NO_LOSSES)
         outside = Outside(
             store, queue, OneModel(_loaded()), Silent(), SystemClock(), random.Random(7), Unobserved(), None
         )
@@ -120,6 +123,7 @@ class Stage:
             lambda model: Named(name),
             lambda: uuid.uuid4().hex,
             Presence(lambda line: None),
+            NO_LOSSES,
             4,
             patience=120.0,
         )

@@ -35,7 +35,7 @@ def main() -> None:
     with ExitStack() as stack, pinned(core):
         store = store_of(settings)
         stack.callback(store.close)
-        redis = parts_of(settings)
+        redis = parts_of(settings, store)
         if redis is not None:
             stack.callback(redis.close)
             redis.health.start()

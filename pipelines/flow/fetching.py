@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from pipelines.clock import Clock
 from pipelines.flow.item import Item
 from pipelines.flow.outbox import Entry, Outbox
+from pipelines.payloads import keys
 from pipelines.payloads.port import PayloadMissing, Payloads, PayloadsAway
 from schemas.jobs import Claim
+from schemas.model_spec import Limits
 from schemas.reasons import Reason
 from schemas.verdicts import Dead, Release, Verdict
 
@@ -71,7 +73,7 @@ class Fetcher:
         item = self._next(timeout)
         if item is None:
             return 0
-        got = self._fetch(item.claim)
+        got = self._fetch(item.claim, item.served.limits)
         with self._changed:
             if self._running.pop(item.order, None) is None:
                 return 1  # taken away meanwhile
@@ -104,8 +106,11 @@ class Fetcher:
             self._running[item.order] = item
             return item
 
-    def _fetch(self, claim: Claim) -> bytes | Verdict:
+    def _fetch(self, claim: Claim, limits: Limits) -> bytes | Verdict:
         assert claim.inputs_ref is not None
+        if (most := limits.max_upload_bytes) and claim.size > most and keys.is_upload(claim.inputs_ref):
+            error = f"inputs: an upload of {claim.size} bytes, expected at most {most} (limits.max_upload_bytes)"
+            return Dead(Reason.INVALID_INPUT, error)
         try:
             return self._payloads.get(claim.inputs_ref, claim.size)
         except (PayloadMissing, ValueError) as missing:

@@ -1,5 +1,6 @@
 """The sweeper: what nobody else would do. API and workers both run one; the store lets one through at a time."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -12,6 +13,8 @@ from pipelines.store.port import Store, StoreAway
 HOLD_S = 30.0
 """A row that was chosen for sending is nobody else's to send for so long."""
 MOST = 500
+LOST_LEASE_S = 60.0
+"""Longer than processes are apart in seeing that a queue is there again."""
 
 
 class SweepPlan(Struct, frozen=True):
@@ -42,6 +45,8 @@ class Sweeper:
         self._remove = remove
         self.plan = plan
         self._rounds = 0
+        self._lost: set[str] = set()
+        """Models whose messages the broker lost, and whose rows do not say so yet."""
         self.away: str | None = None
         """One line while the store is away, as of the last round. Any thread may read it."""
 
@@ -54,6 +59,8 @@ class Sweeper:
                 self._notices.ended(swept.expired)
             if swept is not None and swept.refs:
                 self._remove(swept.refs)
+            if self._outlet is not None:
+                self._unsend(self._outlet)
             if swept is not None and self._outlet is not None:
                 self._adopt()
                 self._send(self._outlet)
@@ -69,6 +76,18 @@ class Sweeper:
                     f"{adopted} jobs were queued without FOREBAY_QUEUE, and are sent now: set it wherever jobs are submitted"
                 )
         self._rounds += 1
+
+    def _unsend(self, outlet: Outlet) -> None:
+        """Whoever saw it does this, and whoever comes first: all that use the queue saw it within seconds."""
+        self._lost.update(outlet.lost())
+        if not self._lost:
+            return
+        models = sorted(self._lost)
+        name = hashlib.sha256(" ".join(models).encode()).hexdigest()[:32]
+        if self._store.take_lease(f"lost {name}", LOST_LEASE_S):
+            count = self._store.unsend(models)
+            self._observer.trouble(f"their queue was made anew: {count} jobs are sent again, of {', '.join(models)}")
+        self._lost.clear()
 
     def _send(self, outlet: Outlet) -> None:
         messages = self._store.to_send(MOST, HOLD_S, self.plan.resend_after)

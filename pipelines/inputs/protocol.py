@@ -51,6 +51,8 @@ def _shaped(where: str, tensor: _Tensor, spec: TensorSpec) -> Any:
     )
     if not fits:
         raise InvalidInput(f"{where}.shape: expected {list(spec.shape)}, got {_brief(tensor.shape)}")
+    if _is_more(tensor.data, prod(shape)):  # before each of them is looked at
+        raise InvalidInput(f"{where}.data: more than {prod(shape)} values, expected shape {_brief(tensor.shape)}")
     is_shape = shape_of(tensor.data)
     if is_shape is None:
         raise InvalidInput(f"{where}.data: rows of different lengths, expected shape {_brief(tensor.shape)}")
@@ -58,6 +60,16 @@ def _shaped(where: str, tensor: _Tensor, spec: TensorSpec) -> Any:
         needs = f"shape {_brief(tensor.shape)} or {prod(shape)} values in one list"
         raise InvalidInput(f"{where}.data: expected {needs}, got shape {_brief(is_shape)}")
     return _fold(_flat(tensor.data), shape)
+
+
+def _is_more(data: Any, most: int) -> bool:
+    """Whether there are more than so many values, or lists, on any level."""
+    level = [data]
+    while level := [row for row in level if isinstance(row, list)]:
+        if sum(map(len, level)) > most:
+            return True
+        level = [value for row in level for value in row]
+    return False
 
 
 def _brief(shape: Sequence[int]) -> str:

@@ -71,6 +71,11 @@ def digest_of(key: str) -> str | None:
     return None if found is None else found["digest"] or found["given"]
 
 
+def is_upload(key: str) -> bool:
+    found = _KEY.fullmatch(key)
+    return found is not None and found["first"] is None
+
+
 def row_of(key: str) -> int | None:
     """The row whose result it is; None when it is none."""
     found = _KEY.fullmatch(key)

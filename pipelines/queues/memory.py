@@ -51,6 +51,9 @@ class MemoryQueue:
     def send(self, messages: Sequence[Message], delay: float = 0.0) -> list[bool]:
         return [self._send(message, delay) for message in messages]
 
+    def lost(self) -> list[str]:
+        return []
+
     def receive(self, most: int) -> list[Delivery]:
         self._return_late()
         if self._happens(self._faults.reorder):

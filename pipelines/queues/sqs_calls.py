@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, wait
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pipelines.queues.sqs_inbox import Receipt
+from pipelines.queues.sqs_threads import Threads
 from pipelines.sqs.client import MOST, Sqs
 from pipelines.sqs.errors import RAISED, is_stale
 from pipelines.sqs.presence import Presence
@@ -24,6 +25,7 @@ class Calls(Struct, frozen=True):
     monotonic: Callable[[], float]
     pool: Executor
     """For what goes on beside."""
+    threads: Threads = field(default_factory=Threads)
 
 
 def tens(items: Sequence[T]) -> Iterator[Sequence[T]]:

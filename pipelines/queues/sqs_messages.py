@@ -14,9 +14,9 @@ from schemas.reasons import Reason
 from schemas.strays import Stray
 from schemas.verdicts import Dead
 
-_SENT_TO = "DeadLetterQueueSourceArn"
+SENT_TO = "DeadLetterQueueSourceArn"
 """Of a message in a dead-letter queue: the queue that gave it up."""
-SYSTEM_ATTRIBUTES = ("ApproximateReceiveCount", "MessageGroupId", _SENT_TO)
+SYSTEM_ATTRIBUTES = ("ApproximateReceiveCount", "MessageGroupId", SENT_TO)
 _GROUP = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 _NONCHARACTERS = ("\ufffe", "\uffff")
 """The two characters of JSON's that SQS refuses."""
@@ -72,7 +72,7 @@ def _origin(received: Any, source: str) -> Origin:
     attributes = received.get("Attributes") or {}
     group = attributes.get("MessageGroupId")
     # Wherever it lies now: a job is named by where its message was sent to, and must not be made a second time.
-    source = attributes.get(_SENT_TO, source).rpartition(":")[2]
+    source = attributes.get(SENT_TO, source).rpartition(":")[2]
     headers = tuple(
         (name, _value(attribute)) for name, attribute in sorted((received.get("MessageAttributes") or {}).items())
     )

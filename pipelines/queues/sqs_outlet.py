@@ -12,6 +12,7 @@ from pipelines.sqs.client import MOST, MOST_BYTES, Sqs
 from pipelines.sqs.daemons import Daemons
 from pipelines.sqs.errors import RAISED, fault_of
 from pipelines.sqs.faults import SqsFault
+from pipelines.sqs.losses import Losses
 from pipelines.sqs.names import Named
 from pipelines.sqs.presence import Presence
 from pipelines.sqs.queues import url_of
@@ -46,6 +47,7 @@ class SqsOutlet:
         queue_of: Callable[[str], Named],
         unique: Callable[[], str],
         presence: Presence,
+        losses: Losses,
         parallel: int = 4,
         patience: float = PATIENCE_S,
     ) -> None:
@@ -54,6 +56,7 @@ class SqsOutlet:
         self._queue_of = queue_of
         self._unique = unique
         self._presence = presence
+        self._losses = losses
         self._patience = patience
         self._urls: dict[Named, str] = {}
         self._pool = Daemons(parallel, "forebay-sqs-send")
@@ -92,6 +95,9 @@ class SqsOutlet:
         self._note([*faults, *([f"sqs: no answer within {self._patience:g} s"] if late else [])])
         return not late and not faults
 
+    def lost(self) -> list[str]:
+        return self._losses.take()
+
     def close(self) -> None:
         self._pool.shutdown(wait=False)
 
@@ -127,15 +133,20 @@ class SqsOutlet:
         try:
             answer = self._client.send_message_batch(QueueUrl=self._url(batch.queue), Entries=batch.entries)
         except RAISED as fault:
-            return _Outcome(fault=str(fault_of(fault, f"{SEND}, {where}")))
+            return self._not_sent(batch, fault_of(fault, f"{SEND}, {where}"))
         except SqsFault as fault:
-            return _Outcome(fault=str(fault))
+            return self._not_sent(batch, fault)
+        self._losses.answered(batch.queue.name)
         places = [int(each["Id"]) for each in answer.get("Successful") or ()]
         failed = answer.get("Failed") or ()
         if not failed:
             return _Outcome(places)
         told = f"{failed[0].get('Code')}: {failed[0].get('Message')}"
         return _Outcome(places, f"sqs: {SEND}, {where}: {len(failed)} of {len(batch.places)} not sent: {told}")
+
+    def _not_sent(self, batch: _Batch, fault: SqsFault) -> _Outcome:
+        self._losses.failed(batch.queue.name, fault)
+        return _Outcome(fault=str(fault))
 
     def _url(self, queue: Named) -> str:
         """Looked up once: a queue that was made anew has the same."""

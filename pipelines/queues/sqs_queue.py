@@ -34,7 +34,7 @@ class SqsQueue:
 
     def open(self, on_arrival: Callable[[], None]) -> None:
         """`on_arrival` is called, from a thread of the queue, when there may be something to receive."""
-        self._receiving.on_arrival = self._tending.on_arrival = on_arrival
+        self._receiving.on_arrival = self._tending.on_arrival = self._calls.threads.on_fault = on_arrival
         self._settling.start()
         self._receiving.start()
         self._tending.start()
@@ -61,9 +61,9 @@ class SqsQueue:
         self._calls.pool.shutdown(wait=False)
 
     def receive(self, most: int) -> list[Delivery]:
-        """Never waits. Raises StoreAway while rows cannot be made or strays kept, and what ended a thread that receives."""
-        if self._receiving.fault is not None:
-            raise self._receiving.fault
+        """Never waits. Raises StoreAway while rows cannot be made or strays kept, and what ended a thread of the queue."""
+        if (fault := self._calls.threads.fault) is not None:
+            raise fault
         return self._strangers.receive(most, self._take, self._delete)
 
     def extend(self, deliveries: Sequence[Delivery]) -> list[Delivery]:

@@ -11,6 +11,7 @@ from pipelines.queues.sqs_calls import Calls, change
 from pipelines.queues.sqs_inbox import Arrival, Inbox, Receipt
 from pipelines.queues.sqs_messages import SYSTEM_ATTRIBUTES, decode
 from pipelines.sqs.errors import RAISED
+from pipelines.sqs.losses import Losses
 from pipelines.sqs.queues import name_of
 
 PAUSE_S = (0.25, 5.0)
@@ -29,19 +30,16 @@ class Plan(Struct, frozen=True):
 
 
 class Receiving:
-    def __init__(self, calls: Calls, plan: Plan, inbox: Inbox, chance: Random) -> None:
+    def __init__(self, calls: Calls, plan: Plan, inbox: Inbox, chance: Random, losses: Losses) -> None:
         self._calls = calls
+        self._losses = losses
         self._plan = plan
+        self._name = name_of(plan.queue)
         self._inbox = inbox
         self._chance = chance
         self._stopping = threading.Event()
         self.on_arrival: Callable[[], None] = lambda: None
-        self.fault: BaseException | None = None
-        """A bug of ours that ended a thread."""
-        self._threads = [
-            threading.Thread(target=self._guarded, name=f"forebay-sqs-receive-{number}", daemon=True)
-            for number in range(plan.receivers)
-        ]
+        self._threads = [calls.threads.make(f"receive-{number}", self._loop) for number in range(plan.receivers)]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -54,13 +52,6 @@ class Receiving:
         until = self._calls.monotonic() + within
         for thread in filter(threading.Thread.is_alive, self._threads):
             thread.join(max(0.0, until - self._calls.monotonic()))
-
-    def _guarded(self) -> None:
-        try:
-            self._loop()
-        except BaseException as fault:  # noqa: BLE001  # raised again by the next receive
-            self.fault = fault
-            self.on_arrival()
 
     def _loop(self) -> None:
         failures = 0
@@ -92,9 +83,11 @@ class Receiving:
                 MessageAttributeNames=("All",),
             )
         except RAISED as fault:
-            self._calls.presence.failed("receive", fault, f"queue {name_of(self._plan.queue)!r}")
+            told = self._calls.presence.failed("receive", fault, f"queue {self._name!r}")
+            self._losses.failed(self._name, told)
             return None
         self._calls.presence.answered("receive")
+        self._losses.answered(self._name)
         return arrivals(answer, self._plan.queue, self._calls.monotonic())
 
     def _give_back(self, got: list[Arrival]) -> None:

@@ -36,10 +36,7 @@ class Settling:
         self._closing = False
         self._over = threading.Event()
         """Nobody waits any more: no more retries."""
-        self._threads = [
-            threading.Thread(target=self._loop, name=f"forebay-sqs-settle-{number}", daemon=True)
-            for number in range(threads)
-        ]
+        self._threads = [calls.threads.make(f"settle-{number}", self._loop) for number in range(threads)]
 
     def start(self) -> None:
         for thread in self._threads:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pipelines.queues.sqs_calls import Calls, set_visibility
 from pipelines.queues.sqs_dead import DeadQueue, receive_dead
-from pipelines.queues.sqs_inbox import Inbox
+from pipelines.queues.sqs_inbox import Inbox, Receipt
 from pipelines.queues.sqs_receiving import Plan
 from pipelines.sqs.faults import SqsFault
 from pipelines.sqs.queues import attributes_of, name_of
@@ -14,6 +14,11 @@ from pipelines.sqs.queues import attributes_of, name_of
 DEPTH_EVERY_S = 15.0
 DRAIN_EVERY_S = 10.0
 """The dead-letter queue is looked at so often; at every step while it brings something."""
+OTHERS_EVERY_S = 300.0
+"""The same where other queues' messages lie in it, and none of ours was found."""
+MOST_LOOKS = 10
+"""Receives on end that bring none of ours: what they brought is kept from the next one, and then given back."""
+GIVES_BACK_WITHIN_S = 5.0
 _STATES = {
     "ApproximateNumberOfMessages": "visible",
     "ApproximateNumberOfMessagesNotVisible": "in_flight",
@@ -25,7 +30,7 @@ Depth: TypeAlias = Mapping[tuple[str, str], int]
 
 
 class Tending:
-    """One thread, for all that is slow."""
+    """A thread for what is slow, and one for what must not wait for it."""
 
     def __init__(self, calls: Calls, plan: Plan, inbox: Inbox, dead: DeadQueue | None) -> None:
         self._calls = calls
@@ -34,36 +39,35 @@ class Tending:
         self._dead = dead
         self._stopping = threading.Event()
         self._depth_at = self._drain_at = float("-inf")
-        self._thread = threading.Thread(target=self._loop, name="forebay-sqs-tend", daemon=True)
+        self._threads = [
+            calls.threads.make("keep", lambda: self._repeat(self.keep_fresh)),
+            calls.threads.make("tend", lambda: self._repeat(self.look)),
+        ]
         self.on_arrival: Callable[[], None] = lambda: None
         self.depth: Depth = {}
         """Made anew every 15 s, never changed."""
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, within: float) -> None:
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(within)
+        until = self._calls.monotonic() + within
+        for thread in filter(threading.Thread.is_alive, self._threads):
+            thread.join(max(0.0, until - self._calls.monotonic()))
 
-    def step(self) -> None:
+    def look(self) -> None:
         now = self._calls.monotonic()
-        self._keep_fresh(now)
         if now - self._drain_at >= DRAIN_EVERY_S:
             self._drain(now)
         if now - self._depth_at >= DEPTH_EVERY_S:
             self._depth_at = now
             self._look_at_depth()
 
-    def _loop(self) -> None:
-        every = min(1.0, self._plan.visibility / 8)
-        while not self._stopping.wait(every):
-            self.step()
-
-    def _keep_fresh(self, now: float) -> None:
+    def keep_fresh(self) -> None:
         """What waits for an intake that is busy stays ours; what waits for one that is stuck is let go."""
-        lease = self._plan.visibility
+        now, lease = self._calls.monotonic(), self._plan.visibility
         ageing = self._inbox.older(now - lease / 4)
         if not ageing:
             return
@@ -75,16 +79,28 @@ class Tending:
         limit = now - lease / 2
         self._inbox.drop(lambda arrival: arrival.fresh < limit)
 
+    def _repeat(self, step: Callable[[], None]) -> None:
+        every = min(1.0, self._plan.visibility / 8)
+        while not self._stopping.wait(every):
+            step()
+
     def _drain(self, now: float) -> None:
         """Only while the intake asks, and when what came before is gone."""
         if self._dead is None or not self._inbox.demanded(now):
             return
-        found = receive_dead(self._calls, self._dead, self._plan.visibility)
-        if found:
-            self._inbox.add(found)
+        others: list[Receipt] = []
+        for _ in range(MOST_LOOKS):
+            found = receive_dead(self._calls, self._dead, self._plan.visibility)
+            others += found.others
+            if found.ours or not found.others:
+                break
+        if others:
+            set_visibility(self._calls, others, 0, GIVES_BACK_WITHIN_S)
+        if found.ours:
+            self._inbox.add(found.ours)
             self.on_arrival()
-        else:
-            self._drain_at = now
+        else:  # each look counts as a receive of what is not ours
+            self._drain_at = now + (OTHERS_EVERY_S - DRAIN_EVERY_S if others else 0.0)
 
     def _look_at_depth(self) -> None:
         depth: dict[tuple[str, str], int] = {}

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 EXPECTED = "expected redis://[user:password@]host[:port][/db][?prefix=forebay], or rediss:// for TLS"
 PREFIX = "forebay"
@@ -24,7 +24,7 @@ class RedisAddress(Struct, frozen=True):
     files: tuple[tuple[str, str], ...] = ()
     """TLS options."""
     prefix: str = PREFIX
-    """Before every key and channel: two installations on one server do not meet."""
+    """Before every key and channel."""
 
     @classmethod
     def parse(cls, url: str) -> "RedisAddress":
@@ -55,8 +55,19 @@ class RedisAddress(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"RedisAddress({self})"
 
+    def of(self, store: str) -> "RedisPlace":
+        """The part of it that belongs to one store, by the store's identity."""
+        return RedisPlace(store=store, **structs.asdict(self))
+
+
+class RedisPlace(RedisAddress, frozen=True, kw_only=True):
+    """An installation's own keys and channels: two on one server do not meet, nor a new store and the one before it."""
+
+    store: str
+    """Its identity."""
+
     def key(self, *parts: str) -> str:
-        return ":".join((self.prefix, *parts))
+        return ":".join((self.prefix, self.store, *parts))
 
 
 def _split(url: str) -> SplitResult:

@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from pipelines.rate import Rate
-from pipelines.redis.address import RedisAddress
+from pipelines.redis.address import RedisPlace
 from pipelines.redis.connecting import FAULTS, connect
 from pipelines.redis.health import Health
 
@@ -42,7 +42,7 @@ return waits
 class RedisBuckets:
     """One thread at a time."""
 
-    def __init__(self, at: RedisAddress, health: Health, rate: Rate) -> None:
+    def __init__(self, at: RedisPlace, health: Health, rate: Rate) -> None:
         self._at = at
         self._health = health
         self._client = connect(at, TIMEOUT_S)

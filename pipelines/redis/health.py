@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from redis.exceptions import TimeoutError
 
-from pipelines.redis.address import RedisAddress
+from pipelines.redis.address import RedisPlace
 from pipelines.redis.connecting import FAULTS, connect, one_line
 
 PULSE_S = 1.0
@@ -26,7 +26,7 @@ class Health:
     """Any thread may ask and tell."""
 
     def __init__(
-        self, at: RedisAddress, tell: Callable[[str], None], monotonic: Callable[[], float], timeout: float = _TIMEOUT_S
+        self, at: RedisPlace, tell: Callable[[str], None], monotonic: Callable[[], float], timeout: float = _TIMEOUT_S
     ) -> None:
         self._at = at
         self._tell = tell

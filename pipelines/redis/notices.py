@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from pipelines.redis.address import RedisAddress
+from pipelines.redis.address import RedisPlace
 from pipelines.redis.connecting import FAULTS, connect
 from pipelines.redis.health import Health
 from pipelines.redis.way import RedisWay
@@ -31,7 +31,7 @@ class ClosableNotices(Notices, Protocol):
 
 
 class RedisNotices:
-    def __init__(self, at: RedisAddress, health: Health, otherwise: ClosableNotices) -> None:
+    def __init__(self, at: RedisPlace, health: Health, otherwise: ClosableNotices) -> None:
         """`otherwise`: the store's own way, closed with this."""
         self._at = at
         self._otherwise = otherwise
@@ -65,7 +65,7 @@ class RedisNotices:
 
 class _Listener:
     def __init__(
-        self, at: RedisAddress, stopping: threading.Event, on_work: OnWork | None, on_ended: OnEnded | None
+        self, at: RedisPlace, stopping: threading.Event, on_work: OnWork | None, on_ended: OnEnded | None
     ) -> None:
         self._at = at
         self._stopping = stopping

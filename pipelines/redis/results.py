@@ -14,7 +14,7 @@ from typing import cast
 import msgspec
 from redis import Redis
 
-from pipelines.redis.address import RedisAddress
+from pipelines.redis.address import RedisPlace
 from pipelines.redis.connecting import FAULTS, connect
 from pipelines.redis.health import Health
 from schemas.jobs import JobView, Timings
@@ -46,7 +46,7 @@ _FORM = zlib.crc32(repr((JobView.__struct_fields__, Timings.__struct_fields__)).
 class RedisResults:
     """`get` may be called by one thread at a time, `keep` by any."""
 
-    def __init__(self, at: RedisAddress, health: Health, retention: float, clock: Callable[[], float]) -> None:
+    def __init__(self, at: RedisPlace, health: Health, retention: float, clock: Callable[[], float]) -> None:
         """`retention`: seconds that the store keeps a row. `clock`: epoch seconds."""
         self._at = at
         self._health = health

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipelines.redis.address import RedisAddress
+from pipelines.redis.address import RedisPlace
 from pipelines.redis.connecting import FAULTS, connect
 from pipelines.redis.health import Health
 from pipelines.store.notices import Notices
@@ -15,7 +15,7 @@ _CHUNK = 500
 class RedisWay:
     """See `pipelines.store.telling.Way`."""
 
-    def __init__(self, at: RedisAddress, health: Health, otherwise: Notices) -> None:
+    def __init__(self, at: RedisPlace, health: Health, otherwise: Notices) -> None:
         self._health = health
         self._otherwise = otherwise
         self._client = connect(at, _TIMEOUT_S)

@@ -130,4 +130,7 @@ def _recut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBa
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
-    return pa.concat_batches(batches)
+    if all(batch.schema.equals(batches[0].schema) for batch in batches):
+        return pa.concat_batches(batches)
+    tables = [pa.Table.from_batches([batch]) for batch in batches]  # of files whose types differ
+    return pa.concat_tables(tables, promote_options="permissive").combine_chunks().to_batches()[0]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from pipelines.outage import REMIND_S, Outage
 from pipelines.sqs.errors import Raised, fault_of
+from pipelines.sqs.faults import SqsFault
 
 
 class Presence(Outage):
@@ -13,6 +14,8 @@ class Presence(Outage):
     ) -> None:
         super().__init__("sqs", tell, monotonic, remind)
 
-    def failed(self, call: str, fault: Raised, where: str) -> None:
-        """`call`: its kind, such as `receive`."""
-        self.complained(call, str(fault_of(fault, f"{call}, {where}")))
+    def failed(self, call: str, fault: Raised, where: str) -> SqsFault:
+        """`call`: its kind, such as `receive`. What the fault is."""
+        found = fault_of(fault, f"{call}, {where}")
+        self.complained(call, str(found))
+        return found

@@ -1,6 +1,6 @@
 """Dead letters: list, group, show, replay, discard. A dead letter is a failed job's row; nothing is copied aside."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from schemas.reasons import Reason
 
 _LIST = """
 SELECT j.seq, j.id, j.tenant, j.model, j.version, j.generation, j.reason, j.error, j.failures, j.finished_at, j.submitted_at,
-       j.origin, j.inputs, j.inputs_ref, j.result_ref, j.size, j.metadata
+       j.origin, j.digest, j.inputs, j.inputs_ref, j.result_ref, j.size, j.metadata
 FROM jobs j WHERE j.state = 'failed' AND j.finished_at IS NOT NULL AND {where}
 ORDER BY j.finished_at DESC, j.seq DESC LIMIT :limit
 """
@@ -34,11 +34,12 @@ SELECT generation, at, "by", version_before, version, inputs_before, inputs_befo
 ORDER BY generation
 """
 
-_NAMED_FIELDS: Fields = (("id", "text"), ("generation", "int"))
+_NAMED_FIELDS: Fields = (("id", "text"), ("generation", "int"), ("tenant", "text"))
 
 _FAILED = """
-SELECT j.seq, j.id, j.generation, j.version, j.inputs, j.inputs_ref FROM {named} JOIN jobs j ON {is_named:j}
+SELECT j.seq, j.id, j.tenant, j.generation, j.version, j.inputs, j.inputs_ref FROM {named} JOIN jobs j ON {is_named:j}
 WHERE j.state = 'failed' AND j.generation = v.generation AND (CAST(:tenant AS text) IS NULL OR j.tenant = :tenant)
+  AND (v.tenant IS NULL OR j.tenant = v.tenant)
 {for_update}
 """
 
@@ -130,14 +131,20 @@ class DeadLettering:
         )
 
     def _replay(self, connection: Connection, tenant: str | None, replays: Sequence[Replay]) -> list[str]:
-        asked = {replay.id: replay for replay in replays}
-        rows = pack(sorted((replay.id, replay.generation) for replay in replays))
+        asked = {(replay.tenant, replay.id): replay for replay in replays}
+        rows = pack([(replay.id, replay.generation, replay.tenant) for replay in replays])
         failed = self.db.run(connection, _FAILED, _NAMED_FIELDS, rows=rows, tenant=tenant).all()
-        again = pack([_again(row, asked[row.id]) for row in sorted(failed, key=lambda row: int(row.seq))])
+        chosen = {row.seq: row for row in failed}  # a row may have been asked for twice
+        again = pack([_again(row, _asked_of(row, asked)) for _, row in sorted(chosen.items())])
         done = [row.id for row in self.db.run(connection, _AGAIN, _AGAIN_FIELDS, rows=again)]
         if done:
             self.db.run(connection, _AUDIT, _AGAIN_FIELDS, rows=again)
         return done
+
+
+def _asked_of(row: Any, asked: Mapping[tuple[str | None, str], Replay]) -> Replay:
+    replay = asked.get((row.tenant, row.id))
+    return asked[None, row.id] if replay is None else replay
 
 
 def _again(row: Any, replay: Replay) -> tuple[Any, ...]:

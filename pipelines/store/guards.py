@@ -12,3 +12,5 @@ def guard(conditions: str) -> str:
 
 OPEN = "jobs.state IN ('queued', 'running')"
 RUNNING = "jobs.state = 'running'"
+UNSTAMPED = -1.0
+"""In `held_until`, which is 0 or a time: what was sent of this row so far is settled, and no stamp of it counts."""

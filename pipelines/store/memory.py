@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pipelines.payloads.keys import row_of
 from pipelines.ports import Message
 from pipelines.store.cursors import decode_cursor, encode_cursor
+from pipelines.store.guards import UNSTAMPED
 from pipelines.store.port import Counts, Discarded, Refused, Swept
 from pipelines.store.recording import change
 from schemas.dead_letters import Attempt, DeadLetter, DeadLetterFilter, Group, Replay, Replayed
@@ -30,6 +31,7 @@ from schemas.jobs import (
     SubmitOutcome,
     Timings,
 )
+from schemas.positions import ids_of_gone
 from schemas.reasons import Reason
 from schemas.states import OPEN, State
 from schemas.strays import Stray
@@ -88,6 +90,10 @@ class MemoryStore:
         with self._lock:
             return [self._submit_one(submission) for submission in submissions]
 
+    def keyed(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        with self._lock:
+            return {key for key in keys if (tenant, key) in self._keys}
+
     def read(self, tenant: str | None, ids: Sequence[str]) -> dict[str, JobView | Purged]:
         with self._lock:
             found: dict[str, JobView | Purged] = {row.given.id: _view(row) for row in self._named(tenant, ids)}
@@ -95,6 +101,11 @@ class MemoryStore:
                 if id in ids and id not in found and tenant in (None, buried):
                     found[id] = Purged(id=id)
             return found
+
+    def purged(self, tenant: str | None, ids: Sequence[str]) -> set[str]:
+        wanted = set(ids)
+        with self._lock:
+            return {id for buried, id in self._tombstones if id in wanted and tenant in (None, buried)}
 
     def list_jobs(self, tenant: str | None, wanted: JobFilter, limit: int, cursor: str | None = None) -> Page:
         before = decode_cursor(cursor, int)[0] if cursor is not None else None
@@ -212,13 +223,23 @@ class MemoryStore:
                 row.sent_at = None
             return len(found)
 
+    def unsend(self, models: Sequence[str]) -> int:
+        with self._lock:
+            found = [
+                row for row in self.rows.values()
+                if self._broker and row.given.model in models and row.state is State.QUEUED and row.sent_at is not None
+            ]  # fmt: skip
+            for row in found:
+                row.sent_at = None
+            return len(found)
+
     def stamp_sent(self, messages: Sequence[Message]) -> None:
         now = self._now()
         with self._lock:
             for message in messages:
                 for row in self._ids.get(message.id, ()):
                     same = (row.generation, row.fence) == (message.generation, message.fence)
-                    if same and row.state in OPEN:
+                    if same and row.state in OPEN and row.held_until != UNSTAMPED:
                         row.sent_at, row.sends, row.held_until = now, row.sends + 1, 0.0
 
     def unhold(self, messages: Sequence[Message]) -> None:
@@ -247,7 +268,7 @@ class MemoryStore:
             (self._paused.add if paused else self._paused.discard)(model)
             for row in self.rows.values():
                 if not paused and row.given.model == model and row.state is State.QUEUED:
-                    row.sent_at = None
+                    row.sent_at, row.held_until = None, UNSTAMPED
 
     def paused(self) -> set[str]:
         return set(self._paused)
@@ -412,7 +433,9 @@ class MemoryStore:
         rows = [
             row
             for row in self._named(tenant, [replay.id])
-            if row.state is State.FAILED and row.generation == replay.generation
+            if row.state is State.FAILED
+            and row.generation == replay.generation
+            and replay.tenant in (None, row.given.tenant)
         ]
         for row in rows:
             version = replay.version or row.version
@@ -437,7 +460,8 @@ class MemoryStore:
         self._ids[row.given.id].remove(row)
         if row.given.idempotency_key is not None:
             del self._keys[row.given.tenant, row.given.idempotency_key]
-        self._tombstones[row.given.tenant, row.given.id] = self._now()
+        for id in ids_of_gone(row.given.id, row.given.origin, row.given.digest):
+            self._tombstones[row.given.tenant, id] = self._now()
         refs = (row.inputs_ref, row.result_ref, *(each.inputs_before_ref for each in row.replays))
         return [ref for ref in refs if ref is not None]
 

@@ -66,8 +66,17 @@ class Store(Protocol):
         """Write these in one transaction, one outcome each, in order. Racing keys, also within the list, make one job (I2)."""
         ...
 
+    def keyed(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        """Those of these idempotency keys that have their job."""
+        ...
+
     def read(self, tenant: str | None, ids: Sequence[str]) -> dict[str, JobView | Purged]:
         """What there is of these ids of this tenant (None: of any); unknown ids are missing. With results."""
+        ...
+
+    def purged(self, tenant: str | None, ids: Sequence[str]) -> set[str]:
+        """Those that have a tombstone. What another service put on the queue without an id is known by its content, too
+        (`schemas.positions`)."""
         ...
 
     def list_jobs(self, tenant: str | None, wanted: JobFilter, limit: int, cursor: str | None = None) -> Page:
@@ -120,6 +129,11 @@ class Store(Protocol):
     def adopt(self) -> int:
         """Rows that were queued while the store was the queue, or by a process that knows of no broker, count as not sent
         from now on; how many they were. Nothing where the store is the queue."""
+        ...
+
+    def unsend(self, models: Sequence[str]) -> int:
+        """The broker lost what it had of these models: their rows that are queued count as not sent from now on; how many
+        they were. Nothing where the store is the queue."""
         ...
 
     def stamp_sent(self, messages: Sequence[Message]) -> None:
@@ -182,7 +196,7 @@ class Store(Protocol):
         ...
 
     def identity(self) -> str:
-        """Of this store, random and for good: it keeps payloads of two stores apart."""
+        """Of this store, random and for good: it keeps payloads and keys in Redis of two stores apart."""
         ...
 
     def take_lease(self, name: str, lease: float) -> bool:

@@ -54,6 +54,11 @@ class Reading:
             return {}
         return self.db.read(lambda connection: self._read(connection, tenant, ids))
 
+    def purged(self, tenant: str | None, ids: Sequence[str]) -> set[str]:
+        if not ids:
+            return set()
+        return self.db.read(lambda connection: {row.id for row in self._over_ids(connection, _BURIED, tenant, ids)})
+
     def cancel(self, tenant: str | None, ids: Sequence[str]) -> dict[str, JobView | Purged]:
         if not ids:
             return {}

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from pipelines.ports import Message
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
-from pipelines.store.guards import OPEN, guard
+from pipelines.store.guards import OPEN, UNSTAMPED, guard
 
 _FREE = """held_until <= {now} AND visible_at <= {now}
   AND NOT EXISTS (SELECT 1 FROM paused_models p WHERE p.model = jobs.model)"""
@@ -52,9 +52,9 @@ FROM (SELECT {_SENT} FROM jobs WHERE state = 'running'
 # The fence: a worker may have claimed the row, and put it back for a retry, before its message's confirmation came through. A
 # stamp would then take the retry for sent, and nobody would send it for resend_after.
 _STAMP_FIELDS: Fields = (("id", "text"), ("generation", "int"), ("fence", "int"))
+_SAME = f"jobs.generation = v.generation AND jobs.fence = v.fence AND jobs.held_until <> {UNSTAMPED} AND {OPEN}"
 _STAMP = f"""
-UPDATE jobs SET sent_at = {{now}}, sends = sends + 1, held_until = 0 FROM {{named}}
-WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND jobs.fence = v.fence AND {OPEN}")}
+UPDATE jobs SET sent_at = {{now}}, sends = sends + 1, held_until = 0 FROM {{named}} WHERE {{is_named:jobs}} AND {guard(_SAME)}
 """
 
 _UNHOLD_FIELDS: Fields = (("id", "text"), ("generation", "int"))
@@ -71,7 +71,15 @@ _ADOPT = f"""
 UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_NEVER_SENT} ORDER BY seq LIMIT :most {{skip_locked}})
 AND {_NEVER_SENT}
 """
-_ADOPTED_AT_ONCE = 1000
+_AT_ONCE = 1000
+
+# By ix_jobs_sent; what is sent again meanwhile has a later stamp.
+_LOST = """state IN ('queued', 'running') AND sends > 0 AND sent_at <= :until AND state = 'queued'
+    AND model IN (SELECT value FROM {models})"""
+_UNSEND = f"""
+UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_LOST} ORDER BY seq LIMIT :most {{skip_locked}})
+AND {_LOST}
+"""
 
 
 class Sending:
@@ -106,11 +114,21 @@ class Sending:
             self.broker
             and self.db.read(lambda connection: self.db.run(connection, _ANY_NEVER_SENT).first()) is not None
         ):
-            found = self.db.write(lambda connection: self.db.run(connection, _ADOPT, most=_ADOPTED_AT_ONCE).rowcount)
+            found = self.db.write(lambda connection: self.db.run(connection, _ADOPT, most=_AT_ONCE).rowcount)
             adopted += found
             if not found:
                 break
         return adopted
+
+    def unsend(self, models: Sequence[str]) -> int:
+        if not self.broker or not models:
+            return 0
+        until = self.db.read(lambda connection: self.db.run(connection, "SELECT {now} AS now").scalar_one())
+        values = {"models": pack(models), "until": until, "most": _AT_ONCE}
+        lost = 0
+        while found := self.db.write(lambda connection: self.db.run(connection, _UNSEND, **values).rowcount):
+            lost += found
+        return lost
 
     def stamp_sent(self, messages: Sequence[Message]) -> None:
         if not messages:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.numbering import SQLITE_NEXT
 from schemas.jobs import Accepted, IdConflict, KeyConflict, RefConflict, Submission, SubmitOutcome
 from schemas.states import State
 
@@ -22,8 +23,8 @@ _TIMES = """
 
 # One statement run for each row: in SQLite that costs no round trip.
 _SQLITE_INSERT = f"""
-INSERT INTO jobs ({", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at, held_until)
-VALUES ({", ".join(f":{name}" for name in _COLUMNS)}, {_TIMES})
+INSERT INTO jobs (seq, {", ".join(_COLUMNS)}, state, visible_at, submitted_at, queued_at, deadline_at, sent_at, held_until)
+VALUES ({SQLITE_NEXT}, {", ".join(f":{name}" for name in _COLUMNS)}, {_TIMES})
 ON CONFLICT DO NOTHING
 """
 
@@ -58,6 +59,11 @@ UNION
 {_FOUND} FROM {{rows}} JOIN jobs j ON j.inputs_ref = v.ref WHERE v.ref IS NOT NULL
 """
 
+_KEY: Fields = (("idempotency_key", "text"),)
+_KEYED = """
+SELECT v.idempotency_key FROM {rows} JOIN jobs j ON j.tenant = :tenant AND j.idempotency_key = v.idempotency_key
+"""
+
 
 class Submitting:
     db: Database
@@ -70,6 +76,16 @@ class Submitting:
         if not submissions:
             return []
         return self.db.write(lambda connection: self._submit(connection, submissions))
+
+    def keyed(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        if not keys:
+            return set()
+        rows = pack([(key,) for key in sorted(set(keys))])
+        return self.db.read(
+            lambda connection: {
+                row.idempotency_key for row in self.db.run(connection, _KEYED, _KEY, rows=rows, tenant=tenant)
+            }
+        )
 
     def _submit(self, connection: Connection, submissions: Sequence[Submission]) -> list[SubmitOutcome]:
         inserted = self._insert(connection, submissions)

@@ -8,9 +8,12 @@ from sqlalchemy import Connection
 
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
+from pipelines.store.guards import UNSTAMPED
+from pipelines.store.numbering import keep_from_use
 from pipelines.store.port import Swept
 from pipelines.store.scoring_runs import END_LOST, LOST_LIMITS
 from pipelines.store.scoring_runs import PURGE as PURGE_SCORING_RUNS
+from schemas.positions import ids_of_gone
 
 CHUNK = 1000
 """Rows per round: a sweep is a short transaction that never stands in the way of claims."""
@@ -27,7 +30,7 @@ RETURNING jobs.id
 """
 
 _OLD = """
-SELECT seq, id, tenant, inputs_ref, result_ref FROM jobs
+SELECT seq, id, tenant, origin, digest, inputs_ref, result_ref FROM jobs
 WHERE state IN ('succeeded', 'failed', 'canceled', 'expired') AND finished_at IS NOT NULL AND finished_at <= {now} - :retention
 LIMIT :chunk {skip_locked}
 """
@@ -55,7 +58,10 @@ RETURNING holder
 
 _PAUSE = "INSERT INTO paused_models (model, paused_at) VALUES (:model, {now}) ON CONFLICT DO NOTHING"
 _RESUME = "DELETE FROM paused_models WHERE model = :model"
-_RESUME_ROWS = "UPDATE jobs SET sent_at = NULL WHERE model = :model AND state = 'queued'"
+# What was sent before was settled while the model was paused: a stamp of it, which may come late, counts no more.
+_RESUME_ROWS = f"""
+UPDATE jobs SET sent_at = NULL, held_until = {UNSTAMPED} WHERE model = :model AND state = 'queued'
+"""
 
 
 class Sweeping:
@@ -109,9 +115,11 @@ def bury(db: Database, connection: Connection, rows: Collection[Any]) -> list[st
     which may be removed once this is committed."""
     if not rows:
         return []
-    packed = pack(sorted((row.seq, row.id, row.tenant) for row in rows))
+    names = [(row, id) for row in rows for id in ids_of_gone(row.id, row.origin, bytes(row.digest))]
+    packed = pack(sorted((row.seq, id, row.tenant) for row, id in names))
     refs = [ref for row in rows for ref in (row.inputs_ref, row.result_ref) if ref is not None]
     refs += [row.ref for row in db.run(connection, _KEPT, _BURY_FIELDS, rows=packed)]
+    keep_from_use(db, connection, rows)
     for template in _BURY:
         db.run(connection, template, _BURY_FIELDS, rows=packed)
     return refs

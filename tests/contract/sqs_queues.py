@@ -17,6 +17,7 @@ from pipelines.queues.sqs_tending import Tending
 from pipelines.queues.strangers import Adopt, Keep, Strangers
 from pipelines.sqs.client import Sqs
 from pipelines.sqs.daemons import Daemons
+from pipelines.sqs.losses import Losses
 from pipelines.sqs.names import Named
 from pipelines.sqs.presence import Presence
 from schemas.strays import Stray
@@ -49,6 +50,8 @@ class SqsSide:
         self.visibility = visibility
         self.kept: list[Stray] = []
         self.told: list[str] = []
+        self.ahead = 0.0
+        self.losses = Losses(lambda queue: [queue], lambda: time.monotonic() + self.ahead)
         self.outlet = self.sender()
         self._open: dict[Queue, Noting] = {}
 
@@ -59,6 +62,7 @@ class SqsSide:
             lambda model: named,
             lambda: uuid.uuid4().hex,
             Presence(self.told.append),
+            self.losses,
             4,
             patience,
         )
@@ -76,7 +80,7 @@ class SqsSide:
         calls = Calls(noting, Presence(self.told.append), time.monotonic, Daemons(plan.receivers, "test-sqs"))
         inbox = Inbox(limit, plan.receivers, time.monotonic)
         queue = SqsQueue(
-            calls, plan, inbox, Receiving(calls, plan, inbox, random.Random(7)),
+            calls, plan, inbox, Receiving(calls, plan, inbox, random.Random(7), self.losses),
             Settling(calls, plan.receivers, self.told.append), Tending(calls, plan, inbox, dead),
             Strangers(keep or self.kept.extend, adopt),
         )  # fmt: skip

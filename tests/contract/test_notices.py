@@ -73,7 +73,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
         url = make_url(request.getfixturevalue("postgres_url"))
         make = lambda: PostgresNotices(url)  # noqa: E731  # one of three
     else:
-        at = RedisAddress.parse(request.getfixturevalue("redis_url"))
+        at = RedisAddress.parse(request.getfixturevalue("redis_url")).of("0123abcd")
         make = lambda: RedisNotices(at, Health(at, print, lambda: 0.0), local())  # noqa: E731  # likewise
         with ExitStack() as stack, request.getfixturevalue("redis").client() as client:
             channels = at.key("work"), at.key("ended")

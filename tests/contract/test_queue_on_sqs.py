@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from pipelines.ports import Delivery, Message
 from pipelines.queues.sqs_dead import DeadQueue
 from pipelines.queues.sqs_queue import SqsQueue
-from pipelines.sqs.client import Endpoint, connect
+from pipelines.sqs.client import Endpoint, Sqs, connect
+from pipelines.sqs.losses import LATE_S
 from pipelines.store.port import StoreAway
 from schemas.strays import Stray
 from schemas.verdicts import Done
@@ -225,6 +227,30 @@ def test_what_sqs_gave_up_comes_with_the_mark_and_leaves_its_dead_letter_queue(s
     side.close()
 
 
+def test_what_other_queues_gave_up_stays_in_a_dead_letter_queue_that_is_shared(sqs: SqsServer) -> None:
+    dead = sqs.fresh_queue()
+    policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": sqs.arn(dead), "maxReceiveCount": "1"})}
+    side, others = SqsSide(sqs, sqs.fresh_queue(policy)), SqsSide(sqs, sqs.fresh_queue(policy))
+    put(others, 12)
+    put(side, 3)
+
+    def given_up() -> bool:
+        for url in (side.url, others.url):
+            sqs.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return sqs.count(dead)[0] == 15
+
+    eventually(given_up)
+    queue = side.receiver(dead=DeadQueue(dead, 1, sqs.arn(side.url)))
+    got: list[Delivery] = []
+    eventually(lambda: bool(got.extend(queue.receive(50)) or len(got) == 3))
+    settle(queue, got)
+    eventually(lambda: not queue.receive(50) and sqs.count(dead) == (12, 0), 5.0)
+    queue.close()
+    assert side.kept == []
+    side.close()
+    others.close()
+
+
 def test_how_often_a_message_came_is_told(side: SqsSide) -> None:
     put(side, 1)
     for times in (1, 2, 3):
@@ -271,3 +297,48 @@ def test_the_depth_is_what_sqs_tells(side: SqsSide) -> None:
     put(side, 7)
     queue = side.receiver()
     eventually(lambda: queue.depth.get((side.url.rpartition("/")[2], "visible")) == 7, 5.0)
+
+
+def test_a_queue_that_was_made_anew_is_told_as_a_loss(side: SqsSide) -> None:
+    queue, name = side.receiver(), side.url.rpartition("/")[2]
+
+    def sees(missing: bool) -> bool:
+        queue.receive(10)
+        return (queue.away is not None) is missing
+
+    side.server.client.delete_queue(QueueUrl=side.url)
+    eventually(lambda: sees(missing=True))
+    side.server.client.create_queue(QueueName=name)
+    eventually(lambda: sees(missing=False))
+    side.ahead = LATE_S
+    assert side.outlet.lost() == [name]
+    assert side.outlet.lost() == []
+
+
+class Broken:
+    """A client with a bug in one of its calls."""
+
+    def __init__(self, client: Sqs, call: str) -> None:
+        self._client = client
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return self._raise if name == self._call else getattr(self._client, name)
+
+    def _raise(self, **asked: Any) -> Any:
+        raise LookupError("a bug")
+
+
+@pytest.mark.parametrize("call", ["receive_message", "delete_message_batch", "get_queue_attributes"])
+def test_a_bug_that_ends_a_thread_of_the_queue_is_raised_by_a_receive(side: SqsSide, call: str) -> None:
+    put(side, 3)
+    queue = side.receiver(client=Broken(side.server.lean, call))
+
+    def raised() -> bool:
+        try:
+            settle(queue, queue.receive(10))
+        except LookupError:
+            return True
+        return False
+
+    eventually(raised, 5.0)

@@ -18,6 +18,7 @@ from pipelines.store.opening import open_store
 from pipelines.store.port import Discarded, Store
 from schemas.dead_letters import DeadLetterFilter, Replay
 from schemas.jobs import Accepted, Claim, IdConflict, JobFilter, JobView, KeyConflict, Purged, RefConflict, Submission
+from schemas.positions import id_by_content, id_of
 from schemas.reasons import Reason
 from schemas.states import State
 from schemas.strays import Stray
@@ -132,6 +133,11 @@ class TestSubmit:
         assert outcomes[0] == KeyConflict(first.id)
         assert isinstance(outcomes[1], Accepted)
         assert subject.store.read(None, [other.id]) == {}
+
+    def test_which_keys_have_their_job(self, subject: Subject) -> None:
+        subject.submit(1, idempotency_key="k", tenant="a")
+        assert subject.store.keyed("a", ["k", "other", "k"]) == {"k"}
+        assert subject.store.keyed("b", ["k"]) == subject.store.keyed("a", []) == set()
 
     def test_keys_are_each_tenants_own(self, subject: Subject) -> None:
         one = subject.submission(idempotency_key="k", inputs=b"1", tenant="a")
@@ -499,10 +505,41 @@ class TestSweep:
         assert swept.purged == 1
         assert subject.store.read("default", [old])[old] == Purged(old)
         assert subject.store.read("other", [old]) == {}
+        assert subject.store.purged("default", [old, young, "unknown"]) == subject.store.purged(None, [old]) == {old}
+        assert subject.store.purged("other", [old]) == subject.store.purged(None, []) == set()
         assert subject.state(young) is State.CANCELED
         subject.pass_time(1001)
         subject.store.sweep(1e6, 1000.0)
         assert subject.store.read("default", [old]) == {}
+
+    def test_an_id_made_of_a_place_is_buried_with_its_content(self, subject: Subject) -> None:
+        given = subject.submission(id=id_of("jobs-0@1"), origin="jobs-0@1")
+        chosen = subject.submission(origin="jobs-0@2")
+        subject.store.submit([given, chosen])
+        subject.store.cancel(None, [given.id, chosen.id])
+        subject.store.sweep(0.0, 1e9)
+        same, other = id_by_content("jobs-0@1", given.digest), id_by_content("jobs-0@1", chosen.digest)
+        beside = id_by_content("jobs-0@2", chosen.digest)
+        assert subject.store.purged("default", [same, other, beside]) == {same}
+
+    @pytest.mark.parametrize("way", ["purged", "discarded"])
+    def test_a_claim_of_a_job_that_is_gone_holds_no_other_job(self, subject: Subject, way: str) -> None:
+        """A worker froze with the newest job of all; when it thaws, that one is gone, and another tenant's came."""
+        (old,) = subject.submit(1, tenant="a")
+        (frozen,) = subject.claim()
+        subject.pass_time(LEASE + 1)
+        if way == "purged":
+            subject.store.cancel("a", [old])
+            subject.store.sweep(0.0, 1e9)
+        else:
+            subject.fail(old)
+            subject.store.discard("a", [old])
+        (new,) = subject.submit(1, tenant="b")
+        (claim,) = subject.claim()
+        assert (claim.fence, claim.seq != frozen.seq) == (frozen.fence, True)
+        assert subject.store.start([frozen]) == subject.store.extend([frozen], LEASE) == []
+        assert subject.store.record([(frozen, Done(b'"of tenant a"'))]) == []
+        assert subject.state(new) is State.RUNNING
 
     def test_open_jobs_are_never_purged(self, subject: Subject) -> None:
         (id,) = subject.submit()
@@ -536,6 +573,20 @@ class TestSending:
         assert brokered.store.adopt() == 1
         assert [message.id for message in brokered.store.to_send(10, 30.0, 3600.0)] == ["lost"]
         assert brokered.store.adopt() == 0
+
+    def test_what_the_broker_lost_is_sent_again(self, brokered: Subject) -> None:
+        ids = brokered.submit(1500)
+        other, running, unsent = (*brokered.submit(1, model="other"), *brokered.submit(2))
+        brokered.store.stamp_sent([Message(id, 0) for id in (*ids, other, running)])
+        brokered.store.claim([Message(running, 0)], ["m"], LEASE)
+        assert brokered.store.unsend(["m", "unknown"]) == 1500
+        assert brokered.store.unsend(["m"]) == brokered.store.unsend([]) == 0
+        assert {message.id for message in brokered.store.to_send(2000, 30.0, 3600.0)} == {*ids, unsent}
+        assert brokered.state(running) is State.RUNNING
+
+    def test_where_the_store_is_the_queue_nothing_is_lost(self, subject: Subject) -> None:
+        subject.submit()
+        assert subject.store.unsend(["m"]) == 0
 
     def test_due_retries_are_sent(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
@@ -594,6 +645,17 @@ class TestSending:
         assert brokered.store.to_send(10, 1.0, 3600.0) == []
         brokered.pass_time(3601)
         assert len(brokered.store.to_send(10, 1.0, 3600.0)) == 1
+
+    def test_a_stamp_that_comes_after_the_resume_counts_no_more(self, brokered: Subject) -> None:
+        """Its message was refused and settled while the model was paused."""
+        brokered.store.pause("m", True)
+        (id,) = brokered.submit()
+        brokered.store.pause("m", False)
+        brokered.store.stamp_sent([Message(id, 0)])
+        (message,) = brokered.store.to_send(10, 30.0, 3600.0)
+        brokered.store.stamp_sent([message])
+        brokered.pass_time(31)
+        assert brokered.store.to_send(10, 30.0, 3600.0) == []
 
     def test_paused_rows_are_skipped_and_sent_on_resume(self, brokered: Subject) -> None:
         (id,) = brokered.submit()
@@ -671,6 +733,15 @@ class TestDeadLetters:
         subject.store.start([claim])
         assert subject.store.record([(claim, Done(b"1"))]) == [claim.seq]
         assert subject.state(id) is State.SUCCEEDED
+
+    def test_two_tenants_jobs_of_one_id_are_replayed_each_as_it_was_asked(self, subject: Subject) -> None:
+        for tenant in ("a", "b", "c"):
+            subject.store.submit([subject.submission(id="same", tenant=tenant)])
+            subject.fail("same")
+        patches = [Replay("same", 0, inputs=b'"of %s"' % tenant.encode(), tenant=tenant) for tenant in ("b", "a")]
+        assert subject.store.replay(None, patches) == ["same", "same"]
+        assert {claim.tenant: claim.inputs for claim in subject.claim()} == {"a": b'"of a"', "b": b'"of b"'}
+        assert subject.store.replay("b", [Replay("same", 0, tenant="c")]) == []
 
     def test_a_replay_applies_once(self, subject: Subject) -> None:
         (id,) = subject.submit()

@@ -128,12 +128,12 @@ def _submitted(api: Forebay, tries: int) -> int:
 def _woken_through_redis(on: Stage, api: Forebay, server: Redis) -> None:
     """The notice of a job that ends now goes by Redis."""
     with server.client() as client, client.pubsub() as heard:
-        heard.subscribe("forebay:ended")
+        heard.psubscribe("forebay:*:ended")
         [id] = submit_all(api.url, on.history, [(100_001, Kind.GOOD)])
 
         def told() -> bool:
             message = heard.get_message(timeout=0.1)
-            return message is not None and message["type"] == "message" and id.encode() in message["data"]
+            return message is not None and message["type"] == "pmessage" and id.encode() in message["data"]
 
         eventually(told, 10)
 

@@ -127,7 +127,7 @@ def serving(
     """A worker in threads of this process."""
     queue = side.receiver(hostile, dead=dead)
     named = Named(side.url.rpartition("/")[2])
-    outlet = SqsOutlet(hostile, lambda model: named, lambda: uuid.uuid4().hex, Presence(side.told.append))
+    outlet = SqsOutlet(hostile, lambda model: named, lambda: uuid.uuid4().hex, Presence(side.told.append), side.losses)
     model = Model(random.Random(SEED), limits=PATIENT)
     outside = Outside(store, queue, Fleet(model), Silent(), SystemClock(), random.Random(SEED), counting, outlet)
     worker = Worker(outside, Plan(LEASE, credits=64, sweep=SweepPlan(interval=0.2, resend_after=3.0)))

@@ -94,6 +94,10 @@ class Ground(Struct, frozen=True):
             stderr=subprocess.PIPE,
         )  # fmt: skip
 
+    def named(self, model: str, *more: str) -> Ended:
+        """With another model of the repository."""
+        return _ended(self._begin([model if part == NAME else part for part in self.command(*more)]))
+
     def killed(self, fail_at: str, *more: str) -> None:
         ended = self.score(*more, fail_at=fail_at)
         assert ended.code == -signal.SIGKILL, ended

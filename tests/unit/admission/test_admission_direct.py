@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.admission import Admission
-from pipelines.admission.direct import IDS, Adopted, Adopter, Direct
+from pipelines.admission.direct import Adopted, Adopter, Direct
 from pipelines.catalog import Catalog, ModelVersion, ServedModel
 from pipelines.ports import Message
 from pipelines.queues.envelopes import Origin, decode
@@ -16,8 +16,11 @@ from pipelines.store.opening import open_store
 from pipelines.store.sql import SqlStore
 from schemas.jobs import JobFilter, JobView
 from schemas.model_spec import ModelSpec, TensorSpec
+from schemas.positions import IDS
 from schemas.reasons import Reason
 from schemas.states import State
+from schemas.strays import Stray
+from schemas.verdicts import Done
 
 SPEC = ModelSpec(
     name="sum",
@@ -165,3 +168,31 @@ def test_an_unknown_field_is_told_what_was_meant(adopter: Adopter) -> None:
     assert isinstance(message, Message)
     assert message.doom is not None
     assert message.doom.error.endswith("unknown field `input`; did you mean `inputs`?")
+
+
+def test_a_late_delivery_of_a_job_that_was_purged_runs_nothing(store: SqlStore, adopter: Adopter) -> None:
+    late, named = direct(GOOD), direct({**GOOD, "id": "order-1"}, "0@2")
+    run_and_purge(store, adopt(adopter, late, named))
+    settled, told = adopt(adopter, late, named)
+    assert isinstance(settled, Message)
+    claims, refused = store.claim([settled], ["sum"], 30)
+    assert (claims, [refusal.over for refusal in refused]) == ([], [True])
+    assert isinstance(told, Stray)
+    assert told.error == "no job was made of it: job order-1 was purged"
+    assert store.list_jobs("team", JobFilter(), 10).items == []
+
+
+def test_a_topic_made_anew_has_new_jobs_where_others_were_purged(store: SqlStore, adopter: Adopter) -> None:
+    run_and_purge(store, adopt(adopter, direct(GOOD)))
+    anew = direct({"model": "sum", "inputs": {"x": [3, 4]}})
+    (after,) = adopt(adopter, anew)
+    assert view(store, after).state is State.QUEUED
+    run_and_purge(store, [after])
+    adopt(adopter, anew)
+    assert store.list_jobs("team", JobFilter(), 10).items == []
+
+
+def run_and_purge(store: SqlStore, messages: list[Adopted]) -> None:
+    claims, _ = store.claim([message for message in messages if isinstance(message, Message)], ["sum"], 30)
+    assert len(store.record([(claim, Done(b"1")) for claim in claims])) == len(messages)
+    store.sweep(0.0, 1e9)

@@ -94,6 +94,10 @@ class FakeStore:
         )
         return Accepted(s.id, State.QUEUED, s.model, s.version, True)
 
+    def keyed(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        self._enter()
+        return {key for key in keys if (tenant, key) in self.by_key}
+
     def end(self, id: str, result: bytes | None = b'{"y":6.0}', tenant: str = "default") -> None:
         view = self.rows[tenant, id]
         times = msgspec.structs.replace(view.timings, started_at=time.time(), finished_at=time.time())
@@ -184,3 +188,6 @@ class FakeOutlet:
 
     def answers(self) -> bool:
         return self.up
+
+    def lost(self) -> list[str]:
+        return []

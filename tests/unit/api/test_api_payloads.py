@@ -106,6 +106,14 @@ def test_each_of_a_batch_goes_where_it_fits(scene: Scene) -> None:
     assert api.store.submitted[answers[1]["job_id"]].inputs_ref is not None
 
 
+def test_a_large_input_is_not_put_again_for_a_key_that_has_its_job(scene: Scene) -> None:
+    api = scene.api()
+    first = api.submit(LONG, **{"Idempotency-Key": "k"})
+    scene.folder.gone = True
+    again = api.submit(LONG, **{"Idempotency-Key": "k"})
+    assert (again.status_code, again.json()["job_id"]) == (202, first.json()["job_id"])
+
+
 def test_payloads_that_are_away_are_503_for_large_ones_alone(scene: Scene) -> None:
     api = scene.api()
     scene.folder.gone = True
@@ -207,6 +215,26 @@ class TestUploads:
         answer = api.submit({"model": "sum", "inputs_ref": begun["inputs_ref"]})
         assert _kind(answer) == (422, "unknown-upload")
         assert "13 hours ago" in answer.json()["detail"]
+
+    @pytest.mark.parametrize("way", ["alone", "in a batch"])
+    def test_the_same_key_is_the_same_job_whatever_became_of_its_upload(self, scene: Scene, way: str) -> None:
+        api = scene.api()
+        begun = _begin(api)
+        api.client.request("PUT", begun["url"], content=b'{"x":[1,2,3]}')
+        asked = {"model": "sum", "inputs_ref": begun["inputs_ref"]}
+
+        def submit(**options: Any) -> Any:
+            if way == "alone":
+                return api.submit({**asked, **options}, **{"Idempotency-Key": "k"}).json()
+            jobs = [{**asked, **options, "idempotency_key": "k"}, BODY]
+            return api.client.post("/predict_async/batch", json={"jobs": jobs}).json()["jobs"][0]
+
+        first = submit()
+        scene.ahead = 13 * 3600
+        assert submit()["job_id"] == first["job_id"]
+        scene.folder.remove([key for page in scene.folder.older(0) for key in page])
+        assert submit()["job_id"] == first["job_id"]
+        assert submit(priority=1)["type"] == "/problems/key-conflict"
 
     @pytest.mark.parametrize(
         ("wanted", "content", "status"),

@@ -7,6 +7,8 @@ import pytest
 from api_driver import until
 from wire_driver import CHUNKED, GET, POST, Served, serving
 
+from api.pace import Pace
+
 SHORT = 0.15
 
 
@@ -96,6 +98,38 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut_off() -> None:
         wire.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wire.send(GET.replace(b"/x", b"/large"))
         until(lambda: server.app.seen == 1 and server.open == 0)
+
+
+def test_what_a_client_has_not_taken_stays_with_who_sends_it() -> None:
+    with serving() as server, server.connect() as wire:
+        wire.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.send(GET.replace(b"/x", b"/pieces"))
+        until(lambda: server.unsent)
+        for _ in range(10):
+            wire.wire.recv(4096)
+            assert server.unsent <= 129 << 10
+        assert server.app.running == 1, "the application holds the rest, and its turn"
+
+
+def test_a_client_that_trickles_a_large_answer_is_cut_off() -> None:
+    with serving() as server, server.connect() as wire:
+        server.app.pace = Pace(rate=64 << 20, grace=SHORT)
+        wire.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.send(GET.replace(b"/x", b"/pieces"))
+        until(lambda: server.app.running)
+        until(lambda: wire.wire.recv(1) and server.open == 0 and server.app.running == 0)
+
+
+def test_a_client_that_takes_a_large_answer_slowly_is_not_cut_off() -> None:
+    """For far longer than one may take nothing; what is unsent may well be as much each time that it is looked at."""
+    with serving(head_s=0.02, body_s=4 * SHORT) as server, server.connect() as wire:
+        wire.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        wire.send(GET.replace(b"/x", b"/pieces"))
+        end = time.monotonic() + 16 * SHORT
+        while time.monotonic() < end:
+            assert wire.wire.recv(128 << 10), "cut off"
+            time.sleep(0.01)
+        assert server.open == 1
 
 
 def test_a_refused_sender_that_goes_on_is_cut_off() -> None:

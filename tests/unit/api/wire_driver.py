@@ -13,6 +13,8 @@ from api_driver import until
 from starlette.types import Receive, Scope, Send
 
 from api.http import Disconnected, headers_of, read_body, respond
+from api.pace import Pace
+from api.pieces import respond_in_pieces
 from api.wire import wire_of
 from api.wire_limits import WireLimits
 
@@ -23,9 +25,10 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 class Echo:
     """Answers with the path, the headers and the length of the body. `/slow` waits for `go`, `/slower` for
-    `more`; `/early` reads no body."""
+    `more`; `/early` reads no body; `/large` and `/pieces` answer 64 MiB, whole and in pieces."""
 
     def __init__(self) -> None:
+        self.pace = Pace(rate=64 << 20)
         self.go = threading.Event()
         self.more = threading.Event()
         self.running = 0
@@ -50,6 +53,9 @@ class Echo:
         if path == "/large":
             await respond(send, 200, b"x" * (64 << 20))
             return
+        if path == "/pieces":
+            await respond_in_pieces(scope, send, 200, b"x" * (64 << 20), (), self.pace)
+            return
         names = [name.decode() for name, _ in scope["headers"]]
         await respond(send, 200, json.dumps({"path": path, "headers": names, "size": size}).encode())
 
@@ -73,6 +79,11 @@ class Served:
     def open(self) -> int:
         """Connections that the server holds."""
         return len(self._server.server_state.connections)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of answers that it holds for its clients."""
+        return sum(wire.transport.get_write_buffer_size() for wire in self._server.server_state.connections)
 
     @property
     def paused(self) -> list[bool]:

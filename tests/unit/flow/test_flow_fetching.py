@@ -109,6 +109,26 @@ def test_what_is_not_there_or_not_as_it_was_is_dead() -> None:
     assert "7 bytes, expected 8" in verdicts[2].error  # type: ignore[union-attr]
 
 
+def test_an_upload_larger_than_the_model_takes_is_dead_unread() -> None:
+    bench = Bench()
+    bench.storage.fault = lambda key: pytest.fail(f"fetched {key}")
+    given = replace(bench.storage.large(1), inputs_ref=f"default/uploads/{1:032x}", size=1001)
+    served = Echo(limits=Limits(max_upload_bytes=1000))
+    bench.fetcher.put([Item(Delivery(1, claim=given), given, served, 0.0, 1)])
+    bench.fetcher.step()
+    error = "inputs: an upload of 1001 bytes, expected at most 1000 (limits.max_upload_bytes)"
+    assert bench.verdicts() == {1: Dead(Reason.INVALID_INPUT, error)}
+
+
+def test_what_came_through_a_submission_was_checked_there() -> None:
+    bench = Bench()
+    given = bench.storage.large(1)
+    served = Echo(limits=Limits(max_upload_bytes=1))
+    bench.fetcher.put([Item(Delivery(1, claim=given), given, served, 0.0, 1)])
+    bench.fetcher.step()
+    assert [each.claim.inputs for each in bench.fetcher.take()] == [DATA]
+
+
 def test_what_lost_its_lease_meanwhile_leaves_wherever_it_is() -> None:
     bench = Bench()
     (fetched,) = bench.put(1)

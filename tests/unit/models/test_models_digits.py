@@ -37,6 +37,10 @@ def test_the_repository_has_no_mistakes() -> None:
     assert Catalog.open(MODELS).resolve("digits").version == "1"
 
 
+def test_a_worker_knows_how_large_an_upload_may_be() -> None:
+    assert loaded("1").limits.max_upload_bytes == 64 << 10
+
+
 def test_version_1_is_accurate_on_rows_it_never_saw() -> None:
     answers = probabilities(loaded("1"))
     assert answers.shape == (360, 10)

@@ -18,6 +18,7 @@ from pipelines.queues.sqs_settling import Settling
 from pipelines.queues.sqs_tending import Tending
 from pipelines.sqs.client import MOST_BYTES
 from pipelines.sqs.daemons import Daemons
+from pipelines.sqs.losses import LATE_S, Losses
 from pipelines.sqs.names import Named
 from pipelines.sqs.presence import Presence
 from pipelines.sqs.queues import Redrive
@@ -73,6 +74,7 @@ class World:
         self.told: list[str] = []
         self.now = 1_000_000.0
         self.pool = Daemons(2, "test")
+        self.losses = Losses(lambda queue: [f"model of {queue}"], lambda: self.now)
         self.presence = Presence(self.told.append, lambda: self.now)
         self.calls = Calls(self.client, self.presence, lambda: self.now, self.pool)  # type: ignore[arg-type]  # no receive
         self.inbox = Inbox(Limit(100, 1 << 20), 4, lambda: self.now)
@@ -95,7 +97,14 @@ def world() -> Iterator[World]:
 
 class TestOutlet:
     def outlet(self, world: World) -> SqsOutlet:
-        return SqsOutlet(world.client, lambda model: Named("jobs"), lambda: "unique", world.presence, patience=5.0)  # type: ignore[arg-type]  # no receive
+        return SqsOutlet(
+            world.client,
+            lambda model: Named("jobs"),
+            lambda: "unique",
+            world.presence,
+            world.losses,
+            patience=5.0,  # type: ignore[arg-type]  # no receive
+        )
 
     def test_each_entry_is_confirmed_by_itself(self, world: World) -> None:
         messages = [Message(f"job-{n}", 0) for n in range(25)]
@@ -113,6 +122,21 @@ class TestOutlet:
         sizes = [sum(len(body.encode()) for body in bodies) for _, bodies in world.client.asked]
         assert max(sizes) <= MOST_BYTES
         assert sorted(len(bodies) for _, bodies in world.client.asked) == [4, 4, 4]
+        outlet.close()
+
+    def test_a_queue_that_was_missing_and_is_there_again_was_made_anew(self, world: World) -> None:
+        code = "AWS.SimpleQueueService.NonExistentQueue"
+        missing = ClientError({"Error": {"Code": code, "Message": "none"}}, "SendMessageBatch")
+        world.client.faults['{"id":"a","generation":0}'] = [EndpointConnectionError(endpoint_url="x"), None, missing]
+        outlet = self.outlet(world)
+        for _ in range(4):  # away, back, missing, made anew
+            world.now += 60
+            assert outlet.lost() == []
+            outlet.send([Message("a", 0)])
+        assert outlet.lost() == [], "what was sent a moment ago is stamped first"
+        world.now += LATE_S
+        assert outlet.lost() == ["model of jobs"]
+        assert outlet.lost() == []
         outlet.close()
 
     @pytest.mark.parametrize(
@@ -230,15 +254,36 @@ class TestInbox:
 
 class TestTending:
     def tending(self, world: World) -> Tending:
-        made = Tending(world.calls, Plan(URL, LEASE), world.inbox, None)
-        made._depth_at = float("inf")
-        return made
+        return Tending(world.calls, Plan(URL, LEASE), world.inbox, None)
+
+    def test_what_waits_stays_ours_though_another_call_hangs(self, world: World) -> None:
+        hangs, let_go, kept = threading.Event(), threading.Event(), threading.Event()
+
+        def hang(**asked: Any) -> Any:
+            hangs.set()
+            let_go.wait(10)
+            return {}
+
+        def change(**asked: Any) -> Any:
+            kept.set()
+            return {"Successful": [{"Id": "0"}]}
+
+        world.client.get_queue_attributes = hang  # type: ignore[attr-defined]
+        world.client.change_message_visibility_batch = change  # type: ignore[method-assign]
+        tending = Tending(world.calls, Plan(URL, 1), world.inbox, None)
+        tending.start()
+        assert hangs.wait(5)
+        world.inbox.take(0, 0.0)
+        world.arrive("old", 0.4)
+        assert kept.wait(5)
+        let_go.set()
+        tending.stop(5.0)
 
     def test_what_waits_for_a_busy_intake_stays_ours(self, world: World) -> None:
         world.inbox.take(0, 0.0)
         old = world.arrive("old", LEASE / 3)
         world.arrive("young", 1.0)
-        self.tending(world).step()
+        self.tending(world).keep_fresh()
         assert world.client.asked == [(f"change to {LEASE}", ["old"])]
         assert old.fresh == world.now
 
@@ -246,7 +291,7 @@ class TestTending:
         world.inbox.take(0, 0.0)
         world.now += LEASE
         world.arrive("old", LEASE * 0.6)
-        self.tending(world).step()
+        self.tending(world).keep_fresh()
         assert world.client.asked == []
         assert len(world.inbox) == 0
 
@@ -254,7 +299,7 @@ class TestTending:
         world.inbox.take(0, 0.0)
         world.client.faults = {"lost": [STALE]}
         world.arrive("lost", LEASE * 0.6)
-        self.tending(world).step()
+        self.tending(world).keep_fresh()
         assert len(world.inbox) == 0
 
 

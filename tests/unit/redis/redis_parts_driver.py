@@ -3,10 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 
-from pipelines.redis.address import RedisAddress
+from pipelines.redis.address import RedisAddress, RedisPlace
 from pipelines.redis.health import Health
 
 PATIENCE_S = 20.0
+STORE = "0123abcd"
+"""The identity of the store whose keys these are."""
+
+
+def place_of(url: str, store: str = STORE) -> RedisPlace:
+    return RedisAddress.parse(url).of(store)
 
 
 class Times:
@@ -23,7 +29,7 @@ class Told(list[str]):
 
 
 def health_of(url: str, told: Told | None = None, times: Times | None = None, timeout: float = 0.5) -> Health:
-    return Health(RedisAddress.parse(url), (Told() if told is None else told).append, times or Times(), timeout)
+    return Health(place_of(url), (Told() if told is None else told).append, times or Times(), timeout)
 
 
 class Remembering:

@@ -10,7 +10,9 @@ def test_every_part_of_the_url() -> None:
     at = RedisAddress.parse("rediss://app:s%40cret@cache.internal:6380/3?prefix=blue.1&ssl_ca_certs=/etc/ca.pem")
     assert (at.host, at.port, at.db, at.username, at.password) == ("cache.internal", 6380, 3, "app", "s@cret")
     assert (at.tls, at.prefix, at.files) == (True, "blue.1", (("ssl_ca_certs", "/etc/ca.pem"),))
-    assert at.key("result", "t", "a:b") == "blue.1:result:t:a:b"
+    ours = at.of("0123abcd")
+    assert ours.key("result", "t", "a:b") == "blue.1:0123abcd:result:t:a:b"
+    assert (ours.host, ours.password, "s@cret" in repr(ours)) == (at.host, at.password, False)
 
 
 @pytest.mark.parametrize("url", ["redis://h", "redis://h/", "redis://h:6379/0", "redis://h?prefix=forebay"])

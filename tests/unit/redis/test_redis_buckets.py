@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
-from redis_parts_driver import Times, health_of
+from redis_parts_driver import STORE, Times, health_of, place_of
 
 from pipelines.rate import Buckets, Rate
-from pipelines.redis.address import RedisAddress
 from pipelines.redis.buckets import RedisBuckets
 from tests.services.redis import Redis
 
@@ -22,9 +21,9 @@ class Shared:
     def __init__(self) -> None:
         self._close: list[Callable[[], None]] = []
 
-    def __call__(self, url: str, rate: Rate = SLOW) -> RedisBuckets:
+    def __call__(self, url: str, rate: Rate = SLOW, store: str = STORE) -> RedisBuckets:
         health = health_of(url)
-        buckets = RedisBuckets(RedisAddress.parse(url), health, rate)
+        buckets = RedisBuckets(place_of(url, store), health, rate)
         self._close += [buckets.close, health.close]
         return buckets
 
@@ -45,6 +44,7 @@ def test_two_processes_share_one_bucket_per_tenant(shared: Shared, redis_url: st
     assert taken[:5] == [0.0] * 5
     assert all(wait is not None and 3500 < wait <= 3600 for wait in taken[5:])
     assert other.take([("u", 5)]) == [0.0]
+    assert shared(redis_url, store="4567cdef").take([("t", 5)]) == [0.0], "another installation's tenant"
 
 
 def test_what_is_asked_together_is_counted_one_by_one(shared: Shared, redis_url: str) -> None:
@@ -99,7 +99,7 @@ def test_a_flushed_redis_forgets_and_learns_the_script_again(shared: Shared, own
 def test_what_is_no_bucket_counts_as_full(shared: Shared, own_redis: Redis, value: bytes) -> None:
     buckets = shared(own_redis.url)
     with own_redis.client() as client:
-        client.set("forebay:rate:t", value)
+        client.set(f"forebay:{STORE}:rate:t", value)
     assert buckets.take([("t", 5)]) == [0.0]
     assert buckets.take([("t", 1)]) != [0.0]
 
@@ -108,13 +108,13 @@ def test_a_bucket_leaves_when_it_is_full_again(shared: Shared, own_redis: Redis)
     buckets = shared(own_redis.url, Rate(interval=2.0, burst=5))
     buckets.take([("t", 3)])
     with own_redis.client() as client:
-        assert 5.0 < client.pttl("forebay:rate:t") / 1000 <= 7.0
+        assert 5.0 < client.pttl(f"forebay:{STORE}:rate:t") / 1000 <= 7.0
 
 
 def test_a_key_of_another_kind_is_no_answer(shared: Shared, own_redis: Redis) -> None:
     buckets = shared(own_redis.url)
     with own_redis.client() as client:
-        client.lpush("forebay:rate:t", b"x")
+        client.lpush(f"forebay:{STORE}:rate:t", b"x")
     assert buckets.take([("t", 1)]) == [None]
 
 

@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from redis_parts_driver import PATIENCE_S, Remembering, health_of, until
+from redis_parts_driver import PATIENCE_S, STORE, Remembering, health_of, place_of, until
 
-from pipelines.redis.address import RedisAddress
 from pipelines.redis.notices import RedisNotices
 from pipelines.store.notices_local import LocalNotices
 from tests.services.redis import Redis, RunningRedis
@@ -22,10 +21,10 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def notices_of(url: str, otherwise: Remembering, stack: ExitStack) -> RedisNotices:
+def notices_of(url: str, otherwise: Remembering, stack: ExitStack, store: str = STORE) -> RedisNotices:
     health = health_of(url)
     stack.callback(health.close)
-    notices = RedisNotices(RedisAddress.parse(url), health, otherwise)
+    notices = RedisNotices(place_of(url, store), health, otherwise)
     stack.callback(notices.close)
     return notices
 
@@ -68,19 +67,25 @@ def test_the_stores_way_is_left_alone_while_redis_carries(redis_url: str, stack:
     assert otherwise.ids == []
 
 
-def test_two_installations_on_one_server_do_not_meet(redis: RunningRedis, stack: ExitStack) -> None:
-    ours, theirs = (notices_of(redis.fresh_url(), Remembering(), stack) for _ in range(2))
+@pytest.mark.parametrize("one_prefix", [True, False])
+def test_two_installations_on_one_server_do_not_meet(redis: RunningRedis, stack: ExitStack, one_prefix: bool) -> None:
+    urls = (redis.fresh_url(),) * 2 if one_prefix else (redis.fresh_url(), redis.fresh_url())
+    stores = (STORE, "4567cdef" if one_prefix else STORE)
+    ours, theirs = (notices_of(url, Remembering(), stack, store) for url, store in zip(urls, stores, strict=True))
     heard, foreign = hearing(ours, stack), hearing(theirs, stack)
+    tell_until_heard(ours, heard, "begin")
     tell_until_heard(theirs, foreign, "theirs")
-    tell_until_heard(ours, heard, "ours")
-    while not heard.empty():
-        assert heard.get() == ["ours"]
+    ours.ended(["last"])
+    got: list[str] = []
+    while "last" not in got:
+        got += heard.get(timeout=PATIENCE_S)
+    assert "theirs" not in got
 
 
 def test_killed_and_started_again_they_flow_again_through_redis(own_redis: Redis, stack: ExitStack) -> None:
     otherwise = Remembering()
     health = health_of(own_redis.url)
-    notices = RedisNotices(RedisAddress.parse(own_redis.url), health, otherwise)
+    notices = RedisNotices(place_of(own_redis.url), health, otherwise)
     stack.callback(notices.close)
     heard = hearing(notices, stack)
     tell_until_heard(notices, heard, "before")

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from redis_parts_driver import health_of, until
+from redis_parts_driver import STORE, health_of, place_of, until
 
-from pipelines.redis.address import RedisAddress
 from pipelines.redis.results import LONGEST_S, MOST_BYTES, RedisResults, written
 from schemas.jobs import JobView, Timings
 from schemas.reasons import Reason
@@ -27,8 +26,8 @@ def view_of(id: str, state: State = State.SUCCEEDED, tenant: str = "t", ended: f
 
 
 class Ground:
-    def __init__(self, url: str, retention: float = 3600.0) -> None:
-        self.at = RedisAddress.parse(url)
+    def __init__(self, url: str, retention: float = 3600.0, store: str = STORE) -> None:
+        self.at = place_of(url, store)
         self.health = health_of(url)
         self.results = RedisResults(self.at, self.health, retention, lambda: NOW)
 
@@ -68,12 +67,12 @@ def test_what_may_go_on_is_never_kept(own_redis: Redis, state: State) -> None:
     reason = Reason.MODEL_ERROR if state is State.FAILED else None
     with on(own_redis) as ground, own_redis.client() as client:
         ground.keep(view_of("a", state, reason=reason), view_of("last"))
-        assert client.keys("forebay:result:*") == [b"forebay:result:t:last"]
+        assert client.keys("forebay:*:result:*") == [f"forebay:{STORE}:result:t:last".encode()]
 
 
 def test_a_failed_job_in_redis_is_not_believed(own_redis: Redis) -> None:
     with on(own_redis) as there, own_redis.client() as client:
-        client.set("forebay:result:t:a", written(view_of("a", State.FAILED)))
+        client.set(f"forebay:{STORE}:result:t:a", written(view_of("a", State.FAILED)))
         assert there.kept("a") == {}
 
 
@@ -81,6 +80,15 @@ def test_tenants_do_not_meet(ground: Ground) -> None:
     ground.keep(view_of("a", tenant="one"))
     assert ground.kept("a", tenant="one")
     assert ground.kept("a", tenant="other") == {}
+
+
+def test_stores_do_not_meet(ground: Ground, redis_url: str) -> None:
+    """One prefix, one tenant, one id: a direct producer chose it in both, or the first store was thrown away."""
+    ground.keep(view_of("order-1"))
+    with closing(Ground(redis_url, store="4567cdef")) as other:
+        assert other.kept("order-1") == {}
+        other.keep(view_of("order-1", State.CANCELED))
+    assert ground.kept("order-1") == {"order-1": view_of("order-1")}
 
 
 def test_a_giant_is_not_kept_and_its_neighbours_are(ground: Ground) -> None:
@@ -91,9 +99,9 @@ def test_a_giant_is_not_kept_and_its_neighbours_are(ground: Ground) -> None:
 def test_nothing_outlives_its_row(own_redis: Redis) -> None:
     with on(own_redis) as ground, own_redis.client() as client:
         ground.keep(view_of("gone", ended=NOW - 3600.0), view_of("soon", ended=NOW - 3590.0), view_of("new"))
-        assert not client.exists("forebay:result:t:gone")
-        assert 8.0 < client.pttl("forebay:result:t:soon") / 1000 <= 10.0
-        assert 590.0 < client.pttl("forebay:result:t:new") / 1000 <= LONGEST_S
+        assert not client.exists(f"forebay:{STORE}:result:t:gone")
+        assert 8.0 < client.pttl(f"forebay:{STORE}:result:t:soon") / 1000 <= 10.0
+        assert 590.0 < client.pttl(f"forebay:{STORE}:result:t:new") / 1000 <= LONGEST_S
 
 
 FORM = written(view_of("a"))[:4]
@@ -115,7 +123,7 @@ class Bomb:
 )  # fmt: skip
 def test_what_is_no_view_of_this_job_is_ignored_and_replaced(own_redis: Redis, value: bytes) -> None:
     with on(own_redis) as ground, own_redis.client() as client:
-        client.set("forebay:result:t:a", value)
+        client.set(f"forebay:{STORE}:result:t:a", value)
         assert ground.kept("a") == {}
         assert ground.health.usable
         ground.keep(view_of("a"))
@@ -124,7 +132,7 @@ def test_what_is_no_view_of_this_job_is_ignored_and_replaced(own_redis: Redis, v
 
 def test_another_kind_of_value_is_ignored(own_redis: Redis) -> None:
     with on(own_redis) as ground, own_redis.client() as client:
-        client.lpush("forebay:result:t:a", b"x")
+        client.lpush(f"forebay:{STORE}:result:t:a", b"x")
         assert ground.kept("a") == {}
         ground.keep(view_of("a"))
 
