@@ -107,5 +107,5 @@ $(AIRFLOW_VENV)/.stamp: deploy/airflow/pyproject.toml deploy/airflow/constraints
 	@touch $@
 
 $(VENV)/.bench-stamp: $(VENV)/.test-stamp
-	@$(INSTALL) -e '.[cpu,loadtest]'
+	@$(INSTALL) -e '.[cpu,scoring,loadtest]'
 	@touch $@
