@@ -37,7 +37,7 @@ class InputFile(Struct, frozen=True):
     """Below the input, with its Hive folders."""
     size: int
     tag: str
-    """`blake2b:…` of its bytes, or `etag:…` where the storage keeps one."""
+    """`xxh128:…` of its bytes, or `etag:…` where the storage keeps one."""
     row_groups: tuple[int, ...]
     """Rows of each."""
     changed: float = 0.0

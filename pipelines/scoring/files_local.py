@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import xxhash
 
 from pipelines.scoring.dataset import Listed
 from pipelines.scoring.faults import BadInput
@@ -36,8 +37,8 @@ class LocalFiles:
     def tag(self, file: Listed) -> str:
         try:
             with self._path(file.path).open("rb") as stream:
-                # As `b2sum` has it; where the processor has no instructions for SHA-256, that takes nearly twice as long.
-                return "blake2b:" + hashlib.file_digest(stream, "blake2b").hexdigest()
+                # As `xxhsum -H2` has it: against accidents, and ten times as quick as what is against forgers.
+                return "xxh128:" + hashlib.file_digest(stream, xxhash.xxh3_128).hexdigest()
         except OSError as fault:
             raise self._told(fault) from fault
 

@@ -45,7 +45,7 @@ def test_the_manifest_names_every_file_and_success_is_there(on: Ground) -> None:
     manifest = json.loads((Path(on.output) / "_forebay" / "r.json").read_text())
     assert {part["path"] for part in manifest["parts"]} == set(contents(Path(on.output)))
     assert sum(part["rows"] for part in manifest["parts"]) == manifest["rows"] == ROWS
-    assert all(file["tag"].startswith("blake2b:") for file in manifest["inputs"])
+    assert all(file["tag"].startswith("xxh128:") for file in manifest["inputs"])
     assert (Path(on.output) / "_SUCCESS").exists()
 
 
