@@ -10,14 +10,19 @@ from tests.deploy.names import COMMANDS, is_command, is_setting, metrics
 from tests.deploy.tools import CHECKOUT
 
 DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md")), CHECKOUT / "deploy" / "README.md"]
-FILES = sorted(file for file in (CHECKOUT / "deploy").rglob("*") if file.is_file() and file.suffix != ".sum")
+# The distribution for Airflow names things of its own, and has tests of its own.
+FILES = sorted(
+    file
+    for file in (CHECKOUT / "deploy").rglob("*")
+    if file.is_file() and file.suffix != ".sum" and CHECKOUT / "deploy" / "airflow" not in file.parents
+)
 OURS = re.compile(r"\bFOREBAY_[A-Z_]+\b(?!\*|_…)")
 OF_THE_TESTS = "FOREBAY_TEST_"
 METRIC = re.compile(r"\bforebay_[a-z_]+\b")
 NO_METRIC = {"forebay_client", "forebay_stream_offsets"}
 """A package and a table."""
 CODE = re.compile(r"`([^`\n]+)`|^    (.+)$", re.MULTILINE)
-COMMAND = re.compile(r"(?:^|(?<!-n)[ /])forebay ([a-z]+)(?: ([a-z]+))?")
+COMMAND = re.compile(r"(?:^|(?<!-n)[ /])forebay ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?")
 GROUPS = {words[0] for words in COMMANDS if len(words) == 2}
 
 
