@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,9 +65,9 @@ def score(
 ) -> Manifest:
     """Raises ScoreFault, and what start-up raises, one line each."""
     version = open_catalog(settings).resolve(plan.model, plan.version)
-    files, storage = open_files(plan.input), open_storage(plan.output, failpoint)
-    order = order_of(plan, version, files.name, storage.name)
-    return _run(settings, plan, version, order, files, storage, tell, failpoint).run(observer, plan.overwrite)
+    with closing(open_files(plan.input)) as files, closing(open_storage(plan.output, failpoint)) as storage:
+        order = order_of(plan, version, files.name, storage.name)
+        return _run(settings, plan, version, order, files, storage, tell, failpoint).run(observer, plan.overwrite)
 
 
 def _run(
@@ -86,28 +87,34 @@ def retry_rejects(
 ) -> Manifest:
     """Scores the rejects of a published run again, and publishes what comes of it together with what was there. Raises
     ScoreFault."""
-    storage = open_storage(output)
+    with closing(open_storage(output)) as storage:
+        before = _published(storage, run_id)
+        if not before.rejects:
+            return before
+        version = open_catalog(settings).resolve(before.order.model, plan.version or before.order.version)
+        with closing(open_files(_below(output, "_rejects"))) as files:
+            order = replace(
+                before.order, run_id=_next(before.order.run_id), version=version.version, digest=digest_of(version),
+                input=files.name, where=None, max_rejects=1.0,
+            )  # fmt: skip
+            wanted = ScorePlan(order.model, _below(output, "_rejects"), output, workers=plan.workers)
+            run = replace(_run(settings, wanted, version, order, files, storage, tell), onto=before)
+            return run.run(observer, overwrite=True)
+
+
+def _published(storage: Storage, run_id: str) -> Manifest:
+    """Of this run, or of a retry of it. Raises OtherRun."""
     before = storage.current()
     if before is None or not _is_of(before.order.run_id, run_id):
         there = "nothing" if before is None else f"run {before.order.run_id}"
         raise OtherRun(f"{storage.name}: expected run {run_id} to be published there, found {there}")
-    if not before.rejects:
-        return before
-    version = open_catalog(settings).resolve(before.order.model, plan.version or before.order.version)
-    input = _below(output, "_rejects")
-    files = open_files(input)
-    order = replace(
-        before.order, run_id=_next(before.order.run_id), version=version.version, digest=digest_of(version),
-        input=files.name, where=None, max_rejects=1.0,
-    )  # fmt: skip
-    wanted = ScorePlan(model=order.model, input=input, output=output, workers=plan.workers)
-    run = replace(_run(settings, wanted, version, order, files, storage, tell), onto=before)
-    return run.run(observer, overwrite=True)
+    return before
 
 
 def published_files(output: str) -> tuple[Manifest, list[str]]:
     """What is published, and where each of its files is. Raises ScoreFault."""
-    manifest = open_storage(output).current()
+    with closing(open_storage(output)) as storage:
+        manifest = storage.current()
     if manifest is None:
         raise BadInput(f"{output}: nothing is published there")
     return manifest, [_below(output, part.path) for part in manifest.parts]

@@ -46,6 +46,10 @@ class Files(Protocol):
         """What changes when its bytes change."""
         ...
 
+    def close(self) -> None:
+        """Its connections. Nothing after it."""
+        ...
+
 
 class DataSet(Struct, frozen=True):
     files: Files

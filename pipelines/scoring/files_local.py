@@ -42,6 +42,9 @@ class LocalFiles:
         except OSError as fault:
             raise self._told(fault) from fault
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def _walk(self) -> Iterator[Path]:
         def raised(fault: OSError) -> None:
             raise fault

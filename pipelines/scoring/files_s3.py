@@ -53,6 +53,9 @@ class S3Files:
     def tag(self, file: Listed) -> str:
         return f"etag:{file.etag}"
 
+    def close(self) -> None:
+        self._client.close()
+
     def _list(self, below: str) -> list[Listed]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._at.bucket, Prefix=below)
         return [

@@ -37,6 +37,8 @@ class Tags:
 
     def _work(self) -> None:
         try:
+            if all(file.tag for file in self._tagged):
+                return
             for place, file in enumerate(self._tagged):
                 if self._stop.is_set():
                     return
