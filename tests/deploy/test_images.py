@@ -53,8 +53,8 @@ def test_the_health_check_asks_the_port_that_is_exposed(image: str) -> None:
 def test_the_api_has_no_model_runtime_and_each_worker_its_own() -> None:
     asked = {image: set(extras(STAGES, f"{image}-packages")) for image in IMAGES}
     assert asked["api"] == {"kafka", "sqs", "redis"}
-    assert asked["worker-cpu"] == asked["api"] | {"cpu"}
-    assert asked["worker-gpu"] == asked["api"] | {"gpu", "torch"}
+    assert asked["worker-cpu"] == asked["api"] | {"cpu", "scoring"}
+    assert asked["worker-gpu"] == asked["api"] | {"gpu", "torch", "scoring"}
     assert asked["worker-gpu"] <= set(PROJECT["optional-dependencies"])
     assert not asked["api"] & RUNTIMES
 

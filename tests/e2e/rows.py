@@ -87,6 +87,14 @@ class Rows:
             for row in self._select(f"{_COLUMNS} FROM audited ORDER BY number")
         ]
 
+    def told(self) -> str:
+        """What is still open, and why it may be."""
+        ask = """SELECT id, model, state, generation, fence, answered, starts, failures, sends, held_until,
+            sent_at - queued_at AS sent_after, visible_at - queued_at AS due_after FROM jobs
+            WHERE state IN ('queued', 'running') ORDER BY seq LIMIT 5"""
+        rows = self._db.read(lambda connection: connection.execute(text(ask)).all())
+        return f"{self.open()} jobs are still open: " + "; ".join(str(row._asdict()) for row in rows)
+
     def open(self) -> int:
         """How many are queued or running."""
         return int(self._select("count(*) FROM jobs WHERE state IN ('queued', 'running')")[0][0])

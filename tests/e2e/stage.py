@@ -48,7 +48,7 @@ class Stage(Struct, frozen=True):
 
     def rest(self, within: float) -> None:
         """Wait until no job is queued or running."""
-        eventually(lambda: self.rows.open() == 0, within, lambda: f"{self.rows.open()} jobs are still open", every=0.1)
+        eventually(lambda: self.rows.open() == 0, within, self.rows.told, every=0.1)
 
     def check(self, expected: Expected | None = None) -> list[Row]:
         """The rows at rest; fails with the first violations of the invariants."""

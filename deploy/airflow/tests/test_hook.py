@@ -6,7 +6,7 @@ from standin import StandIn
 
 from forebay_airflow.address import BadConnection, address_of
 from forebay_airflow.hook import ForebayHook
-from forebay_client import InvalidRequest, Unauthorized, Unavailable
+from forebay_client import IdempotencyConflict, Unauthorized, Unavailable
 
 ORDER = {"run_id": "a", "model": "digits", "input": "s3://lake/in", "output": "s3://lake/out"}
 
@@ -72,7 +72,7 @@ def test_what_does_not_pass_is_told_in_a_line(forebay: StandIn, monkeypatch: pyt
 
 def test_another_order_under_the_same_name_is_refused_at_once(forebay: StandIn) -> None:
     ForebayHook().submit(ORDER)
-    with pytest.raises(InvalidRequest, match="run id a belongs to another order"):
+    with pytest.raises(IdempotencyConflict, match="run id a belongs to another order"):
         ForebayHook().submit(ORDER | {"output": "s3://lake/other"})
     assert forebay.count("POST", "/scoring_runs") == 2
 

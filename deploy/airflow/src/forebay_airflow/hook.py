@@ -44,7 +44,7 @@ class ForebayHook(BaseHook):
 
     def submit(self, order: Mapping[str, Any]) -> Run:
         """The run of `order["run_id"]`, queued unless it is there already; one that failed or was canceled is queued again.
-        InvalidRequest when the run id belongs to another order."""
+        IdempotencyConflict when the run id belongs to another order."""
         return self._ask(submitting(order))
 
     def look(self, run_id: str, wait: float = 0.0) -> Run:
