@@ -92,7 +92,9 @@ class Intake:
             by_id.setdefault(claim.id, []).append(claim)
         delays = {refusal.id: refusal.delay for refusal in refused}
         ours, others = [], []
-        for delivery in deliveries:
+        # A claim is the first one's that names its row. Of an envelope and a job whose end is decided already, that is the job:
+        # nobody else knows of that end.
+        for delivery in sorted(deliveries, key=lambda each: each.message is None or each.message.doom is None):
             assert delivery.message is not None
             named = by_id.pop(delivery.message.id, ())  # a second message of the same row is settled
             ours += [

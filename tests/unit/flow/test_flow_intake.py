@@ -23,6 +23,7 @@ from schemas.dead_letters import Replay
 from schemas.jobs import Claim, Submission
 from schemas.model_spec import Limits
 from schemas.reasons import Reason
+from schemas.states import State
 from schemas.verdicts import Dead, Release, Retry, Verdict
 
 
@@ -176,6 +177,15 @@ def test_what_was_decided_before_its_claim_is_recorded_even_of_a_model_not_serve
     desk.intake.step()
     assert desk.verdicts() == {0: DOOM}
     assert desk.waiting() == [2]
+
+
+def test_what_was_decided_counts_though_another_message_of_the_row_comes_first() -> None:
+    """Else the model that nobody serves gives the row back, and its end is settled with the message that knew of it."""
+    store = submitted(("a", "t", "n"))
+    desk = brought(store, Message("a", 0), Message("a", 0, model="n", tenant="t", doom=DOOM))
+    desk.intake.step()
+    assert DOOM in desk.verdicts().values()
+    assert store.read(None, ["a"])["a"].state is State.RUNNING  # type: ignore[union-attr]  # a row that is there
 
 
 def test_what_was_replayed_since_is_not_doomed() -> None:
