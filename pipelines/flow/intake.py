@@ -94,7 +94,9 @@ class Intake:
         ours, others = [], []
         # A claim is the first one's that names its row. Of an envelope and a job whose end is decided already, that is the job:
         # nobody else knows of that end.
-        for delivery in sorted(deliveries, key=lambda each: each.message is None or each.message.doom is None):
+        if doomed:
+            deliveries = sorted(deliveries, key=lambda each: each.message is None or each.message.doom is None)
+        for delivery in deliveries:
             assert delivery.message is not None
             named = by_id.pop(delivery.message.id, ())  # a second message of the same row is settled
             ours += [
