@@ -23,6 +23,7 @@ from pipelines.scoring.run import Engine, Observer, Run, Work
 from pipelines.scoring.storage.opening import open_storage
 from pipelines.scoring.storage.port import Failpoint, Storage, nothing
 from schemas.scoring import Manifest, Order
+from workers.artifacts import sha256
 from workers.hooks import load_hooks
 from workers.loading import is_columnar, load, warm
 from workers.scored_model import ScoredModel
@@ -140,7 +141,7 @@ def _next(run_id: str) -> str:
 
 def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion) -> Engine:
     def recipe(work: Work) -> Recipe:
-        return Recipe(version, settings.device, work.plan, plan.input, plan.output, work.even_empty)
+        return Recipe(version, settings.device, work.plan, plan.input, plan.output)
 
     if plan.workers > 1:
         return Processes(plan.workers, recipe)
@@ -166,11 +167,7 @@ def digest_of(version: ModelVersion) -> str:
     own = [path for path in sorted(version.folder.rglob("*")) if path.is_file()]
     for path in [*own, *([version.hooks] if version.hooks is not None else [])]:
         digest.update(path.name.encode())
-        try:
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as fault:
-            raise BadInput(f"{path}: {fault.strerror}") from fault
+        digest.update(bytes.fromhex(sha256(path)))
     return digest.hexdigest()
 
 

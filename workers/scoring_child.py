@@ -33,7 +33,6 @@ class Recipe(Struct, frozen=True):
     input: str
     """Addresses, with what is left out of the plan's names."""
     output: str
-    even_empty: int
 
 
 class Task(Struct, frozen=True):
@@ -102,4 +101,4 @@ def _score(parent: Connection, scorer: PartScorer, recipe: Recipe, task: Task) -
             parent.send(Running(batch, row))
 
     part = recipe.plan.parts[task.number]
-    return scorer.score(part, tell, task.number == recipe.even_empty, task.suspects, announce)
+    return scorer.score(part, tell, task.suspects, announce)

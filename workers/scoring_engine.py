@@ -21,7 +21,7 @@ class InProcess:
     def score(self, work: Work, numbers: Sequence[int], tell: Tell) -> Iterator[PartDone]:
         scorer = work.assembly.scorer(work.data, work.plan.files, self._model, work.parts, time.sleep)
         for number in numbers:
-            yield scorer.score(work.plan.parts[number], tell, even_empty=number == work.even_empty)
+            yield scorer.score(work.plan.parts[number], tell)
 
 
 class Local:

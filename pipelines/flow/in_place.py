@@ -36,7 +36,7 @@ Answered: TypeAlias = bytes | Refused
 _FAULTS = (InvalidOutput, Failure, Unclear)
 
 
-AnswerMany: TypeAlias = Callable[[Sequence[bytes]], list[bytes | InvalidInput] | None]
+AnswerMany: TypeAlias = Callable[[Sequence[R]], list[A | InvalidInput] | None]
 """One answer for each, in order: JSON by output name, or why the input does not fit; None when anything else is off."""
 
 
@@ -59,7 +59,7 @@ class Runner(Generic[R, A]):
         chance: random.Random,
         sleep: Callable[[float], None],
         observe: Callable[[int], None] = lambda size: None,
-        answer_many: Callable[[Sequence[R]], list[A | InvalidInput] | None] | None = None,
+        answer_many: AnswerMany[R, A] | None = None,
     ) -> None:
         """`answer_many`: the model's own way of answering a batch, when it has one."""
         self._served = served

@@ -45,15 +45,9 @@ class PartScorer(Struct, frozen=True):
     """Of the output."""
     parts: Parts
 
-    def score(
-        self,
-        part: PartPlan,
-        tell: Tell,
-        even_empty: bool = False,
-        suspects: Suspects = NONE,
-        announce: Announce = nobody,
-    ) -> PartDone:
-        """`even_empty`: a file is written though no row was answered. Raises ScoreFault, Stopped."""
+    def score(self, part: PartPlan, tell: Tell, suspects: Suspects = NONE, announce: Announce = nobody) -> PartDone:
+        """The first part gets a file though no row of it was answered: an output without any would have no columns. Raises
+        ScoreFault, Stopped."""
         began = time.monotonic()
         path = path_of(self.run_id, part)
         file = ParquetFile(self.parts, path, self.schema)
@@ -62,7 +56,7 @@ class PartScorer(Struct, frozen=True):
             answers = ahead(self.predictor.answers(batches, suspects, announce), DEPTH, "forebay-running")
             with closing(answers):
                 read, rejects = _write(answers, file, tell)
-            stored = file.finish(even_empty)
+            stored = file.finish(even_empty=part.number == 0)
             rejected = write_rejects(self.parts, path, rejects, self.reader, self.files)
         except BaseException:
             file.discard()

@@ -52,21 +52,25 @@ class Reader:
 
     def originals(self, file: int, rows: np.ndarray) -> pa.Table:
         """These rows of a file, rising, with all their columns."""
-        source, found, first = self._files[file], [], 0
+        source, found = self._files[file], []
+        starts = _starts(source)
         with self._opened(source) as opened:
-            for batch in opened.iter_batches(self._wanted.rows, use_threads=True):
-                here = rows[(rows >= first) & (rows < first + batch.num_rows)] - first
-                if len(here):
-                    found.append(batch.take(pa.array(here)))
-                first += batch.num_rows
+            for group in np.unique(np.searchsorted(starts, rows, side="right") - 1):
+                first = int(starts[group])
+                for batch in opened.iter_batches(self._wanted.rows, row_groups=[int(group)], use_threads=True):
+                    here = rows[(rows >= first) & (rows < first + batch.num_rows)] - first
+                    if len(here):
+                        found.append(batch.take(pa.array(here)))
+                    first += batch.num_rows
         return pa.Table.from_batches(found)
 
     def _filtered(self, part: PartPlan) -> Iterator[pa.RecordBatch]:
         for piece in part.pieces:
             file = self._files[piece.file]
+            starts = _starts(file)
             with self._opened(file) as opened:
                 for group in piece.row_groups:
-                    first = sum(file.row_groups[:group])
+                    first = int(starts[group])
                     for batch in self._group(opened, file, group):
                         yield from self._kept(self._placed(batch, piece.file, first, part.folder))
                         first += batch.num_rows
@@ -108,6 +112,11 @@ class Reader:
             yield batch
         else:
             yield from pa.Table.from_batches([batch]).filter(self._wanted.where).to_batches()
+
+
+def _starts(file: InputFile) -> np.ndarray:
+    """The first row of each row group."""
+    return np.cumsum((0, *file.row_groups[:-1]))
 
 
 def _recut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

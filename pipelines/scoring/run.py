@@ -46,8 +46,6 @@ class Work(Struct, frozen=True):
     assembly: Assembly
     data: DataSet
     parts: Parts
-    even_empty: int
-    """Part that gets a file though it has no rows: an output without any would have no columns."""
     killed: int = 0
     """Attempts before this one that were killed, and no part done in between: it may be a row's doing."""
 
@@ -114,7 +112,7 @@ class Run(Struct, frozen=True):
         plan, assembly, data = self._planned(held, records)
         tags = Tags(self.files, plan.files, lambda files: records.put(TAGS, encode([file.tag for file in files])))
         try:
-            work = Work(plan, assembly, data, parts, _even_empty(plan), attempts.killed)
+            work = Work(plan, assembly, data, parts, attempts.killed)
             done = self._scored(held, records, work, attempts, observer)
             files = tags.wait()
         finally:
@@ -122,7 +120,7 @@ class Run(Struct, frozen=True):
             attempts.open = False
             records.put(ATTEMPTS, encode(attempts))
             tags.close()
-        self._check(done, plan)
+        self._check(done)
         manifest = self._manifest(plan, assembly.schema, files, done, attempts)
         self._check_inputs(plan.files)
         self.failpoint("before-publish")
@@ -205,7 +203,7 @@ class Run(Struct, frozen=True):
             observer.part(each)
         return [done[number] for number in sorted(done)]
 
-    def _check(self, done: Sequence[PartDone], plan: Plan) -> None:
+    def _check(self, done: Sequence[PartDone]) -> None:
         rejected, read = sum(map(_rejected, done)), sum(each.read for each in done)
         if rejected > self.order.max_rejects * read:
             raise TooManyRejects(
@@ -300,10 +298,6 @@ def _recorded(records: Records, parts: Parts, number: int) -> PartDone | None:
 
 def _name(number: int) -> str:
     return f"parts/{number:05d}.json"
-
-
-def _even_empty(plan: Plan) -> int:
-    return plan.parts[0].number
 
 
 def _rejected(done: PartDone) -> int:

@@ -1,6 +1,7 @@
 """Which rows a broker has to be told of, again: the rules of sweeping that make losing a message cost only time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -67,19 +68,21 @@ WHERE {{is_named:jobs}} AND {guard(f"jobs.generation = v.generation AND {OPEN}")
 # Whoever queues a row with a broker leaves `sent_at` empty, and whoever sends it counts that.
 _NEVER_SENT = "state = 'queued' AND sends = 0 AND sent_at IS NOT NULL"
 _ANY_NEVER_SENT = f"SELECT 1 FROM jobs WHERE {_NEVER_SENT} LIMIT 1"
-_ADOPT = f"""
-UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_NEVER_SENT} ORDER BY seq LIMIT :most {{skip_locked}})
-AND {_NEVER_SENT}
-"""
-_AT_ONCE = 1000
 
 # By ix_jobs_sent; what is sent again meanwhile has a later stamp.
 _LOST = """state IN ('queued', 'running') AND sends > 0 AND sent_at <= :until AND state = 'queued'
     AND model IN (SELECT value FROM {models})"""
-_UNSEND = f"""
-UPDATE jobs SET sent_at = NULL WHERE seq IN (SELECT seq FROM jobs WHERE {_LOST} ORDER BY seq LIMIT :most {{skip_locked}})
-AND {_LOST}
-"""
+
+_AT_ONCE = 1000
+
+
+def _unsent(which: str) -> str:
+    """So many of these count as not sent."""
+    return f"""UPDATE jobs SET sent_at = NULL
+    WHERE seq IN (SELECT seq FROM jobs WHERE {which} ORDER BY seq LIMIT :most {{skip_locked}}) AND {which}"""
+
+
+_ADOPT, _UNSEND = _unsent(_NEVER_SENT), _unsent(_LOST)
 
 
 class Sending:
@@ -109,26 +112,22 @@ class Sending:
         return [] if found is None else self.db.write(work)
 
     def adopt(self) -> int:
-        adopted = 0
-        while (
-            self.broker
-            and self.db.read(lambda connection: self.db.run(connection, _ANY_NEVER_SENT).first()) is not None
-        ):
-            found = self.db.write(lambda connection: self.db.run(connection, _ADOPT, most=_AT_ONCE).rowcount)
-            adopted += found
-            if not found:
-                break
-        return adopted
+        if not self.broker or self.db.read(lambda connection: self.db.run(connection, _ANY_NEVER_SENT).first()) is None:
+            return 0
+        return self._in_chunks(_ADOPT, {})
 
     def unsend(self, models: Sequence[str]) -> int:
         if not self.broker or not models:
             return 0
         until = self.db.read(lambda connection: self.db.run(connection, "SELECT {now} AS now").scalar_one())
-        values = {"models": pack(models), "until": until, "most": _AT_ONCE}
-        lost = 0
-        while found := self.db.write(lambda connection: self.db.run(connection, _UNSEND, **values).rowcount):
-            lost += found
-        return lost
+        return self._in_chunks(_UNSEND, {"models": pack(models), "until": until})
+
+    def _in_chunks(self, statement: str, values: Mapping[str, Any]) -> int:
+        """A transaction for each chunk, until none is left; how many rows."""
+        total = 0
+        while found := self.db.write(lambda c: self.db.run(c, statement, **values, most=_AT_ONCE).rowcount):
+            total += found
+        return total
 
     def stamp_sent(self, messages: Sequence[Message]) -> None:
         if not messages:
