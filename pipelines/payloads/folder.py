@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from pipelines.durable import make_folders, sync
 from pipelines.payloads import keys
 from pipelines.payloads.port import Found, PayloadMissing, PayloadsAway, Presigned, checked, of_size
 
@@ -169,7 +170,7 @@ class IncomingFile:
             raise PayloadMissing(f"payload {self._key}: what came has the sha256 {digest}")
         with told(self._key, self._place):
             os.fsync(self._file.fileno())
-            _make_folders(self._target.parent)
+            make_folders(self._target.parent)
             if replace:
                 os.replace(self._path, self._target)
             else:
@@ -177,7 +178,7 @@ class IncomingFile:
                     os.link(self._path, self._target)  # fails when there is one: an upload is written once
                 except FileExistsError:
                     return False
-            _sync(self._target.parent)
+            sync(self._target.parent)
             return True
 
     def close(self) -> None:
@@ -196,15 +197,6 @@ def _put_before(file: "os.DirEntry[str]", before: float) -> bool:
         return False
 
 
-def _make_folders(path: Path) -> None:
-    """Each is in its parent on disk before anything is put into it."""
-    if path.is_dir():
-        return
-    _make_folders(path.parent)
-    path.mkdir(exist_ok=True)
-    _sync(path.parent)
-
-
 def _make_secret(path: Path) -> None:
     """Whole or not there: two APIs that start together agree."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -217,11 +209,3 @@ def _make_secret(path: Path) -> None:
         os.link(made, path)
     finally:
         made.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

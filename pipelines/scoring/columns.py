@@ -10,6 +10,7 @@ from msgspec import Struct
 from pipelines.inputs import InputCodec
 from pipelines.ports import InvalidInput
 from pipelines.scoring.faults import BadInput, BadOrder
+from pipelines.scoring.few import few
 from pipelines.scoring.fields import Ambiguous, Path, column, find, nearest
 from pipelines.scoring.fitting import is_side_by_side, misfit
 from pipelines.scoring.numbers import Fine, both
@@ -97,8 +98,7 @@ class ColumnReader:
         faults: list[str] = []
         found = [[_look(schema, one, name, faults) for name in one.columns] for one in self._inputs]
         if faults:
-            more = f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
-            raise BadInput(f"columns that do not fit the model: {'; '.join(faults[:_TOLD])}{more}")
+            raise BadInput(f"columns that do not fit the model: {few(faults, _TOLD)}")
         return found  # type: ignore[return-value]  # None comes with a fault
 
     def _refused(self, given: Sequence[_Given], places: np.ndarray) -> dict[int, InvalidInput]:

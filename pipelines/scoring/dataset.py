@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from pipelines.scoring.faults import BadInput
+from pipelines.scoring.few import few
 from schemas.scoring import InputFile, Skipped
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 _READERS = 16
 """Footers that are read at once: on S3 each costs a round trip or two."""
-_SHOWN = 5
 
 
 class Listed(Struct, frozen=True):
@@ -25,7 +25,8 @@ class Listed(Struct, frozen=True):
     size: int
     changed: float
     """Epoch seconds."""
-    etag: str | None = None
+    tag: str = ""
+    """What changes when its bytes change, where the storage keeps such a thing: `etag:…`."""
 
 
 class Files(Protocol):
@@ -66,9 +67,8 @@ def read_footers(files: Files, listed: Sequence[Listed], skip_corrupt: bool) -> 
         found = list(pool.map(lambda each: _footer(files, each), listed))
     bad = [each for each in found if isinstance(each, Skipped)]
     if bad and not skip_corrupt:
-        more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-        told = "; ".join(f"{each.path}: {each.why}" for each in bad[:_SHOWN])
-        raise BadInput(f"{files.name}: {told}{more}; repair or remove them, or pass over them with --skip-corrupt")
+        told = few([f"{each.path}: {each.why}" for each in bad])
+        raise BadInput(f"{files.name}: {told}; repair or remove them, or pass over them with --skip-corrupt")
     footers = {file.path: each for file, each in zip(listed, found, strict=True) if not isinstance(each, Skipped)}
     return DataSet(files, footers), bad
 

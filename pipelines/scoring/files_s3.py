@@ -51,7 +51,7 @@ class S3Files:
             raise BadInput(f"{self.name}: {path}: {one_line(fault)}") from fault
 
     def tag(self, file: Listed) -> str:
-        return f"etag:{file.etag}"
+        return file.tag
 
     def close(self) -> None:
         self._client.close()
@@ -75,7 +75,7 @@ class S3Files:
 
 
 def _listed(path: str, size: int, changed: datetime, etag: str) -> Listed:
-    return Listed(path, size, changed.timestamp(), etag.strip('"'))
+    return Listed(path, size, changed.timestamp(), "etag:" + etag.strip('"'))
 
 
 def _arrow(at: S3Address) -> pafs.S3FileSystem:

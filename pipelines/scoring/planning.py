@@ -19,7 +19,7 @@ def input_files(data: DataSet, listed: Sequence[Listed]) -> tuple[InputFile, ...
     """Without the tags that cost reading them."""
     return tuple(
         InputFile(
-            each.path, each.size, "" if each.etag is None else f"etag:{each.etag}",
+            each.path, each.size, each.tag,
             row_groups(data.footers[each.path]), each.changed,
         )
         for each in listed

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from pipelines.scoring.assembling import Assembly, assemble
 from pipelines.scoring.dataset import DataSet, Files, Listed, changed_files, parquet_files, read_footers
 from pipelines.scoring.faults import BadOrder, InputChanged, OtherRun, RunBusy, TooManyRejects
+from pipelines.scoring.few import few
 from pipelines.scoring.part import Tell
 from pipelines.scoring.planning import Pruning, input_files, parts_of
 from pipelines.scoring.storage.port import Held, Parts, Records, Storage
@@ -22,7 +23,6 @@ from schemas.scoring import Column, InputFile, Manifest, Order, PartDone, PartPl
 PLAN = "plan.json"
 ATTEMPTS = "attempts.json"
 TAGS = "tags.json"
-_SHOWN = 5
 _NOTHING = PartPlan(0, "", (), 0)
 """Of an output without rows: one file all the same, for its columns."""
 
@@ -215,9 +215,8 @@ class Run(Struct, frozen=True):
         now = parquet_files(self.files) if listed is None else listed
         changed = list(changed_files(planned, now, self.files))
         if changed:
-            more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             raise InputChanged(
-                f"{self.files.name} changed since run {self.order.run_id} began: {'; '.join(changed[:_SHOWN])}{more}; "
+                f"{self.files.name} changed since run {self.order.run_id} began: {few(changed)}; "
                 "give another --run-id to score it as it is now"
             )
 

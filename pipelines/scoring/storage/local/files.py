@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipelines.durable import make_folders, sync
 from pipelines.scoring.faults import StorageFault
 
 _ADVICE = {
@@ -49,25 +50,6 @@ def write_whole(path: Path, data: bytes, temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
-
-
-def make_folders(path: Path) -> None:
-    """Each is in its parent on disk before anything is put into it. Raises OSError."""
-    if path.is_dir():
-        return
-    if path.parent != path:
-        make_folders(path.parent)
-    path.mkdir(exist_ok=True)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Raises OSError."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def sync_tree(folder: Path) -> None:

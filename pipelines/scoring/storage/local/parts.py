@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from pipelines import durable
 from pipelines.scoring.storage.local import files
 from pipelines.scoring.storage.local.places import Aside
 from pipelines.scoring.storage.naming import checked_path
@@ -72,10 +73,10 @@ class FolderPart:
             os.fsync(self._file.fileno())
             self._file.close()
             self._failpoint("part-synced")
-            files.make_folders(self._target.parent)
+            durable.make_folders(self._target.parent)
             self._temporary.replace(self._target)
             self._failpoint("part-renamed")
-            files.sync(self._target.parent)
+            durable.sync(self._target.parent)
         self._done = True
         return StoredFile(self._path, self._size, self._digest.hexdigest(), rows)
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipelines import durable
 from pipelines.scoring.faults import OtherRun, StorageFault
 from pipelines.scoring.storage import manifests
 from pipelines.scoring.storage.local import files
@@ -64,7 +65,7 @@ class Publication:
     def _assemble(self, manifest: Manifest, made: Sequence[StoredFile], kept: Sequence[str], fence: int) -> None:
         folder, run_id = self._aside.made, manifest.order.run_id
         with files.told(folder):
-            files.make_folders(folder)
+            durable.make_folders(folder)
             self._all_there(made)
             _remove_others(folder, {file.path for file in made})
             self._failpoint("publish-cleared")
@@ -101,8 +102,8 @@ class Publication:
                 out.rename(self._aside.old)
                 self._failpoint("publish-moved")
                 made.rename(out)
-            files.sync(out.parent)
-            files.sync(self._aside.folder)
+            durable.sync(out.parent)
+            durable.sync(self._aside.folder)
 
 
 def repair(places: Places) -> None:
@@ -115,7 +116,7 @@ def repair(places: Places) -> None:
                 continue
             if not places.out.exists() and aside.old.exists():
                 aside.old.rename(places.out)
-                files.sync(places.parent)
+                durable.sync(places.parent)
             elif _is_published(places, digest):
                 tidy(aside)
 
@@ -152,7 +153,7 @@ def _remove_others(folder: Path, expected: set[str]) -> None:
 
 def _link(source: Path, target: Path) -> None:
     """A copy where links are impossible."""
-    files.make_folders(target.parent)
+    durable.make_folders(target.parent)
     try:
         target.hardlink_to(source)
     except FileNotFoundError:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipelines import durable
 from pipelines.scoring.faults import OtherRun
 from pipelines.scoring.storage.local import files, lock
 from pipelines.scoring.storage.local.exchange import Exchange, exchange
@@ -44,7 +45,7 @@ class FolderStorage:
         self._places.aside(run_id)
         refuse(self._places.out)
         with files.told(self._places.parent):
-            files.make_folders(self._places.parent)
+            durable.make_folders(self._places.parent)
         held = lock.take(self._places, run_id, holder, self._now, self._last_fence())
         try:
             repair(self._places)
@@ -72,7 +73,7 @@ class FolderStorage:
         with files.told(aside):
             files.remove_tree(aside)
             if self._places.parent.is_dir():
-                files.sync(self._places.parent)
+                durable.sync(self._places.parent)
 
     def close(self) -> None:
         pass
