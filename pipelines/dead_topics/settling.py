@@ -5,6 +5,7 @@ id, and starts from what is committed: nothing is repeated and nothing is lost.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from confluent_kafka import Producer, TopicPartition
 
@@ -19,12 +20,15 @@ from pipelines.stream.dead import headers_of, timestamp_of
 from pipelines.stream.sinks import Outdated, Undone
 from pipelines.stream.transactions import Transactions
 
+T = TypeVar("T")
+
 MOST_TAKEN = 500
 """In one transaction, which must be over well within its time-out."""
 _MOST_READ = 2_000
 _MOST_BYTES = 4 << 20
-PATIENCE_S = 60.0
-"""How long a transaction that was undone is tried again."""
+PATIENCE_S = 120.0
+"""How long a transaction that was undone is tried again: a broker that is started anew takes a minute on a busy machine, and
+then the transactional id is free only once what its last producer left is ended."""
 _ROOM_WAIT_S = 0.05
 _THE_REST = "what was told is done, the rest is as it was"
 
@@ -112,18 +116,19 @@ class Settling:
                     raise KafkaAway(f"{undone}; {_THE_REST}") from undone
                 self._tell(f"{undone}; trying again")
             self._transactions.abort()
-            self._transactions.renew()
+            self._until(until, self._transactions.renew)
             # A commit whose answer was lost may have happened.
-            found = self._found(number, until)
+            found = self._until(until, lambda: self._dead.settled([number])[number])
             if found == after:
                 return
             if found != self._committed:
                 raise self._fenced("somebody else settled letters meanwhile")
 
-    def _found(self, number: int, until: float) -> Settled:
+    def _until(self, until: float, call: Callable[[], T]) -> T:
+        """Called again while the brokers are away. Raises KafkaAway from `until` on."""
         while True:
             try:
-                return self._dead.settled([number])[number]
+                return call()
             except KafkaAway as away:
                 if self._clock.monotonic() > until:
                     raise KafkaAway(f"{away}; {_THE_REST}") from away
