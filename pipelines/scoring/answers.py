@@ -8,6 +8,7 @@ import pyarrow as pa
 from pipelines.flow.served import InvalidOutput
 from pipelines.output_checks import OutputChecks
 from pipelines.ports import Tensors
+from pipelines.scoring.arrays import array_of
 from schemas.model_spec import DType, ModelSpec, TensorSpec
 
 _ARROW: dict[DType, pa.DataType] = {
@@ -65,7 +66,7 @@ def _joined(spec: TensorSpec, tensors: Sequence[np.ndarray]) -> pa.Array:
 
 def _column(spec: TensorSpec, shapes: np.ndarray, values: np.ndarray) -> pa.Array:
     """`shapes`: of each row, (rows, dimensions). `values`: those of all rows, one after the other."""
-    array = pa.array(values.reshape(-1), type=_ARROW[spec.dtype])
+    array = array_of(values.reshape(-1), _ARROW[spec.dtype])
     for level, size in reversed(list(enumerate(spec.shape))):
         if size != -1:
             array = pa.FixedSizeListArray.from_arrays(array, size)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from pipelines.inputs import InputCodec
 from pipelines.ports import InvalidInput
+from pipelines.scoring.arrays import array_of
 from pipelines.scoring.faults import BadInput, BadOrder
 from pipelines.scoring.few import few
 from pipelines.scoring.fields import Ambiguous, Path, column, find, nearest
@@ -103,7 +104,7 @@ class ColumnReader:
 
     def _refused(self, given: Sequence[_Given], places: np.ndarray) -> dict[int, InvalidInput]:
         """Why, by place."""
-        rows = pa.array(places)
+        rows = array_of(places)
         values = [row_values(columns.arrays, columns.beside) for columns in (each.taken(rows) for each in given)]
         return {int(place): self._refusal(row) for place, row in zip(places, zip(*values, strict=True), strict=True)}
 

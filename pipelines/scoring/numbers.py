@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.types as types
 
 from pipelines.inputs.kinds import NUMPY
+from pipelines.scoring.arrays import values_of
 from schemas.model_spec import TensorSpec
 
 Fine: TypeAlias = np.ndarray | None
@@ -18,11 +19,11 @@ def numbers(array: pa.Array, spec: TensorSpec) -> tuple[np.ndarray, Fine]:
     be a view of the column's memory, which is not to be written to."""
     array = _plain(array)
     if not array.null_count:
-        return _cast(array.to_numpy(zero_copy_only=False), spec)
+        return _cast(values_of(array), spec)
     there = array.is_valid().to_numpy(zero_copy_only=False)
     # Filled first: numpy would make floats of integers that have nulls.
     filled = array.fill_null(False if types.is_boolean(array.type) else 0)
-    values, fine = _cast(filled.to_numpy(zero_copy_only=False), spec)
+    values, fine = _cast(values_of(filled), spec)
     if not spec.nan:
         return values, both(there, fine)
     return np.where(there, values, values.dtype.type("nan")), fine

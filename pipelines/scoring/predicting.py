@@ -12,6 +12,7 @@ from pipelines.flow.in_place import Refused, Runner
 from pipelines.flow.served import Served
 from pipelines.ports import Tensors
 from pipelines.scoring.answers import AnswerWriter
+from pipelines.scoring.arrays import array_of
 from pipelines.scoring.columns import ColumnReader
 from pipelines.scoring.reading import FILE, ROW
 from pipelines.scoring.rows import Each, Rows, Stacked
@@ -103,7 +104,7 @@ class Predictor:
         rejects += [(int(places[place]), why) for place, why in refused.items()]
         kept = batch.select(self._kept)
         if rejects:
-            kept = kept.take(pa.array(np.delete(np.arange(batch.num_rows), [place for place, _ in rejects])))
+            kept = kept.take(array_of(np.delete(np.arange(batch.num_rows), [place for place, _ in rejects])))
         output = pa.RecordBatch.from_arrays([*kept.columns, *arrays], self.schema_names)
         return Answered(batch.num_rows, output, _rejected(batch, rejects))
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import Struct
 
+from pipelines.scoring.arrays import array_of
 from pipelines.scoring.dataset import DataSet, one_line
 from pipelines.scoring.faults import BadInput
 from pipelines.scoring.hive import Partitions
@@ -60,7 +61,7 @@ class Reader:
                 for batch in opened.iter_batches(self._wanted.rows, row_groups=[int(group)], use_threads=True):
                     here = rows[(rows >= first) & (rows < first + batch.num_rows)] - first
                     if len(here):
-                        found.append(batch.take(pa.array(here)))
+                        found.append(batch.take(array_of(here)))
                     first += batch.num_rows
         return pa.Table.from_batches(found)
 
@@ -97,8 +98,8 @@ class Reader:
     def _placed(self, batch: pa.RecordBatch, file: int, first: int, folder: str) -> pa.RecordBatch:
         rows = batch.num_rows
         columns = {
-            FILE: pa.array(np.full(rows, file, np.int32)),
-            ROW: pa.array(np.arange(first, first + rows, dtype=np.int64)),
+            FILE: array_of(np.full(rows, file, np.int32)),
+            ROW: array_of(np.arange(first, first + rows, dtype=np.int64)),
             **{name: batch.column(place) for place, name in enumerate(batch.schema.names)},
             **self._partitions.columns(folder, rows, self._wanted.names),
         }
