@@ -110,33 +110,54 @@ class Predictor:
 
     def _run(self, given: Stacked | Each) -> tuple[list[pa.Array], dict[int, Refused]]:
         """Columns of the answers, and by place those that there are none for."""
-        if isinstance(given, Stacked):
-            arrays = self._quickly(given)
-            if arrays is not None:
-                return arrays, {}
+        if isinstance(given, Each) or not given.count:
+            return self._slowly(given, 0, given.count)
+        most = self._model.batching.max_batch_size
+        quick = [self._quickly(given, start, start + most) for start in range(0, given.count, most)]
+        arrays = self._stacked(quick, given.count)
+        if arrays is not None:
+            return arrays, {}
+        # The slow way is for those batches alone that something is off with.
+        found: list[list[pa.Array]] = []
+        refused: dict[int, Refused] = {}
+        for start, answer in zip(range(0, given.count, most), quick, strict=True):
+            end = min(start + most, given.count)
+            arrays = self._stacked([answer], end - start)
+            if arrays is None:
+                arrays, why = self._slowly(given, start, end)
+                refused |= {start + place: each for place, each in why.items()}
+            found.append(arrays)
+        return [pa.concat_arrays(pieces) for pieces in zip(*found, strict=True)], refused
+
+    def _slowly(self, given: Stacked | Each, start: int, end: int) -> tuple[list[pa.Array], dict[int, Refused]]:
+        """Places count from `start`."""
         found: list[Tensors | Refused] = []
         most = self._model.batching.max_batch_size
-        for start in range(0, given.count, most):
-            items = _items(given, start, min(start + most, given.count))
-            found += self._runner.run(items, lambda: PATIENCE_S)
+        for first in range(start, end, most):
+            found += self._runner.run(_items(given, first, min(first + most, end)), lambda: PATIENCE_S)
         return self._sorted_out(found)
 
     def _sorted_out(self, found: Sequence[Tensors | Refused]) -> tuple[list[pa.Array], dict[int, Refused]]:
         refused = {place: each for place, each in enumerate(found) if isinstance(each, Refused)}
         return self._answers.columns([each for each in found if not isinstance(each, Refused)]), refused
 
-    def _quickly(self, given: Stacked) -> list[pa.Array] | None:
-        """None when anything is off: one by one it is found what."""
-        most = self._model.batching.max_batch_size
+    def _quickly(self, given: Stacked, start: int, end: int) -> Tensors | None:
+        """None when the model did not take them as they are: one by one it is found whose fault it is."""
         try:
-            parts = [
-                self._model.predict_batch({n: t[start : start + most] for n, t in given.tensors.items()})
-                for start in range(0, given.count, most)
-            ]
-            stacked = parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
-        except Exception:  # noqa: BLE001  # the long way round finds whose fault it is
+            return self._model.predict_batch({name: tensor[start:end] for name, tensor in given.tensors.items()})
+        except Exception:  # noqa: BLE001  # the slow way finds the verdict
             return None
-        return self._answers.stacked(stacked, given.count)
+
+    def _stacked(self, answers: Sequence[Tensors | None], rows: int) -> list[pa.Array] | None:
+        """None when anything is off."""
+        there = [answer for answer in answers if answer is not None]
+        if len(there) < len(answers):
+            return None
+        try:
+            joined = there[0] if len(there) == 1 else {n: np.concatenate([a[n] for a in there]) for n in there[0]}
+        except (KeyError, ValueError, TypeError):  # answers that do not go together
+            return None
+        return self._answers.stacked(joined, rows)
 
 
 def _places(batch: pa.RecordBatch, rows: Rows) -> np.ndarray:
