@@ -16,12 +16,10 @@ from pipelines.scoring.hive import Partitions, folder_of
 from pipelines.scoring.part import PartScorer
 from pipelines.scoring.predicting import Predictor, Scored
 from pipelines.scoring.reading import Reader, Wanted
+from pipelines.scoring.sizing import rows_at_once
 from pipelines.scoring.storage.port import Parts
 from schemas.model_spec import ModelSpec
 from schemas.scoring import InputFile, Order
-
-BATCH_ROWS = 65_536
-"""Rows that go from step to step together, at least: the largest batch of the model, as often as it fits."""
 
 
 class Assembly(Struct, frozen=True):
@@ -61,7 +59,8 @@ def assemble(order: Order, spec: ModelSpec, each: bool, data: DataSet) -> Assemb
     read = _unified(data, schemas, needed)
     kept = tuple(_kept(order, read, answers, empty=not schemas))
     where = None if order.where is None else _filter(order.where, read)
-    wanted = Wanted(tuple(_needed(order, columns)), kept, where, _rows(spec.batching.max_batch_size))
+    rows = rows_at_once(data.footers.values(), needed, spec.batching.max_batch_size)
+    wanted = Wanted(tuple(_needed(order, columns)), kept, where, rows)
     return Assembly(order, columns, answers, partitions, wanted, read, pa.schema([*kept, *answers.schema]))
 
 
@@ -117,8 +116,3 @@ def _kept(order: Order, read: pa.Schema, answers: AnswerWriter, empty: bool) -> 
         if read.get_field_index(name) < 0:
             raise BadOrder(f"--passthrough {name}: no such column ({nearest(read, name)})")
         yield read.field(name).remove_metadata()
-
-
-def _rows(batch: int) -> int:
-    """A multiple of the model's batch, so that only the last of a part is smaller."""
-    return batch * max(1, -(-BATCH_ROWS // batch)) if batch < BATCH_ROWS else batch

@@ -51,9 +51,13 @@ class Reader:
         self.skipped = []
         return _recut(self._filtered(part), self._wanted.rows)
 
-    def originals(self, file: int, rows: np.ndarray) -> pa.Table:
-        """These rows of a file, rising, with all their columns."""
-        source, found = self._files[file], []
+    def schema(self, file: int) -> pa.Schema:
+        """Of all its columns."""
+        return self._data.schema(self._files[file].path)
+
+    def originals(self, file: int, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+        """These rows of a file, rising, with all their columns; some at a time."""
+        source = self._files[file]
         starts = _starts(source)
         with self._opened(source) as opened:
             for group in np.unique(np.searchsorted(starts, rows, side="right") - 1):
@@ -61,9 +65,8 @@ class Reader:
                 for batch in opened.iter_batches(self._wanted.rows, row_groups=[int(group)], use_threads=True):
                     here = rows[(rows >= first) & (rows < first + batch.num_rows)] - first
                     if len(here):
-                        found.append(batch.take(array_of(here)))
+                        yield batch.take(array_of(here))
                     first += batch.num_rows
-        return pa.Table.from_batches(found)
 
     def _filtered(self, part: PartPlan) -> Iterator[pa.RecordBatch]:
         for piece in part.pieces:

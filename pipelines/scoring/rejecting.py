@@ -1,6 +1,6 @@
 """Rows that cannot be scored: a file beside the output's parts, with each row as it was, and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -16,7 +16,13 @@ FOLDER = "_rejects"
 ID, PATH, PLACE, REASON, ERROR, ATTEMPTS = (
     "_forebay_row_id", "_forebay_path", "_forebay_row", "_forebay_reason", "_forebay_error", "_forebay_attempts",
 )  # fmt: skip
-OURS = (ID, PATH, PLACE, REASON, ERROR, ATTEMPTS)
+_SCHEMA = pa.schema(
+    [
+        (ID, pa.string()), (PATH, pa.string()), (PLACE, pa.int64()), (REASON, pa.string()), (ERROR, pa.string()),
+        (ATTEMPTS, pa.int32()),
+    ]
+)  # fmt: skip
+OURS = frozenset(_SCHEMA.names)
 
 
 def write_rejects(
@@ -25,31 +31,47 @@ def write_rejects(
     """`rejects`: in the order of the part. None without any."""
     if not rejects:
         return None
-    table = pa.concat_tables(_tables(rejects, reader, files), promote_options="permissive")
-    file = ParquetFile(parts, f"{FOLDER}/{path}", table.schema)
+    by_file = {place: list(group) for place, group in groupby(rejects, key=lambda reject: reject.file)}
+    theirs = [_beside(reader.schema(place)) for place in by_file]
+    schema = pa.unify_schemas([_SCHEMA, *theirs], promote_options="permissive")
+    file = ParquetFile(parts, f"{FOLDER}/{path}", schema)
     try:
-        for batch in table.to_batches():
-            file.write(batch)
+        for place, of_file in by_file.items():
+            for table in _tables(of_file, reader.originals(place, _rows(of_file)), files[place].path):
+                for batch in _as(schema, table).to_batches():
+                    file.write(batch)
         return file.finish()
     except BaseException:
         file.discard()
         raise
 
 
-def _tables(rejects: Sequence[Reject], reader: Reader, files: Sequence[InputFile]) -> Iterator[pa.Table]:
-    for place, group in groupby(rejects, key=lambda reject: reject.file):
-        of_file = list(group)
-        originals = reader.originals(place, np.array([reject.row for reject in of_file], dtype=np.int64))
-        name = files[place].path
+def _tables(rejects: Sequence[Reject], originals: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.Table]:
+    at = 0
+    for batch in originals:
+        here = rejects[at : at + batch.num_rows]
+        at += batch.num_rows
         columns = {
-            ID: pa.array([f"{name}:{reject.row}" for reject in of_file]),
-            PATH: pa.repeat(name, len(of_file)),
-            PLACE: pa.array([reject.row for reject in of_file], pa.int64()),
-            REASON: pa.array([str(reject.reason) for reject in of_file]),
-            ERROR: pa.array([reject.error for reject in of_file]),
-            ATTEMPTS: pa.array([reject.attempts for reject in of_file], pa.int32()),
+            ID: pa.array([f"{name}:{reject.row}" for reject in here]),
+            PATH: pa.repeat(name, len(here)),
+            PLACE: pa.array([reject.row for reject in here], pa.int64()),
+            REASON: pa.array([str(reject.reason) for reject in here]),
+            ERROR: pa.array([reject.error for reject in here]),
+            ATTEMPTS: pa.array([reject.attempts for reject in here], pa.int32()),
         }
-        for column in originals.schema.names:
-            if column not in OURS:  # rejects of rejects keep what they were
-                columns[column] = originals.column(column)
-        yield pa.table(columns)
+        beside = {field.name: batch.column(field.name) for field in _beside(batch.schema)}
+        yield pa.table(columns | beside)
+
+
+def _rows(rejects: Sequence[Reject]) -> np.ndarray:
+    return np.array([reject.row for reject in rejects], dtype=np.int64)
+
+
+def _beside(schema: pa.Schema) -> pa.Schema:
+    """Without columns of ours: rejects of rejects keep what they were."""
+    return pa.schema([field for field in schema if field.name not in OURS])
+
+
+def _as(schema: pa.Schema, table: pa.Table) -> pa.Table:
+    """With the columns of all files; null where its own has none."""
+    return pa.concat_tables([schema.empty_table(), table], promote_options="permissive").select(schema.names)

@@ -9,6 +9,9 @@ from pipelines.scoring.storage.port import PartFile, Parts
 from schemas.scoring import StoredFile
 
 ROW_GROUP = 131_072
+"""Rows, unless they are wide."""
+BYTES = 32 << 20
+"""Of a row group that is ended before: what waits for it is in memory."""
 
 
 class ParquetFile:
@@ -21,7 +24,7 @@ class ParquetFile:
         self._file: PartFile | None = None
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.RecordBatch] = []
-        self._count = 0
+        self._count = self._bytes = 0
         self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -30,8 +33,9 @@ class ParquetFile:
             taken = batch.slice(0, ROW_GROUP - self._count)
             self._waiting.append(taken)
             self._count += taken.num_rows
+            self._bytes += taken.nbytes
             batch = batch.slice(taken.num_rows)
-            if self._count == ROW_GROUP:
+            if self._count == ROW_GROUP or self._bytes >= BYTES:
                 self._flush()
 
     def finish(self, even_empty: bool = False) -> StoredFile | None:
@@ -51,7 +55,7 @@ class ParquetFile:
 
     def _flush(self) -> None:
         self._opened().write_table(pa.Table.from_batches(self._waiting, self._schema), ROW_GROUP)
-        self._waiting, self._count = [], 0
+        self._waiting, self._count, self._bytes = [], 0, 0
 
     def _opened(self) -> pq.ParquetWriter:
         if self._writer is None:

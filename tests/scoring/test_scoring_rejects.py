@@ -98,3 +98,17 @@ def test_rejects_are_scored_again_with_a_model_that_takes_them(tmp_path: Path) -
     listed = on.more("files", on.output).wrote.split()
     assert sum(pq.read_metadata(path).num_rows for path in listed) == ROWS
     assert len(listed) == 2
+
+
+def test_files_with_other_columns_share_a_file_of_rejects(tmp_path: Path) -> None:
+    on = _on(tmp_path)
+    first = pq.read_table(tmp_path / "in" / "in.parquet")
+    second = first.drop_columns(["note"]).append_column("extra", pa.array(range(ROWS), pa.int32()))
+    pq.write_table(second, tmp_path / "in" / "in2.parquet", row_group_size=100)
+    assert on.score("--passthrough", "id").summary["rejected"] == 2 * len(BAD)
+    rejects = pq.read_table(next((tmp_path / "out" / "_rejects").glob("*.parquet")))
+    bad = sorted(BAD)
+    assert rejects.column("id").to_pylist() == bad * 2
+    assert rejects.column("_forebay_path").to_pylist() == ["in.parquet"] * len(bad) + ["in2.parquet"] * len(bad)
+    assert rejects.column("note").to_pylist() == [f"n{n}" for n in bad] + [None] * len(bad)
+    assert rejects.column("extra").to_pylist() == [None] * len(bad) + bad
