@@ -77,7 +77,7 @@ def _run(
 ) -> Run:  # fmt: skip
     return Run(
         order=order, spec=version.spec, each=not is_columnar(version.spec, load_hooks(version.hooks)), files=files,
-        storage=storage, engine=_engine(settings, plan, version),
+        storage=storage, engine=_engine(settings, plan, version, tell),
         holder=f"{socket.gethostname()}, process {os.getpid()}", forebay=forebay.version(), now=lambda: datetime.now(UTC),
         tell=tell, failpoint=failpoint,
     )  # fmt: skip
@@ -139,7 +139,7 @@ def _next(run_id: str) -> str:
     return f"{name}{_RETRY}{int(number) + 1}" if name and number.isdigit() else f"{run_id}{_RETRY}1"
 
 
-def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion) -> Engine:
+def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion, tell: Callable[[str], None]) -> Engine:
     def recipe(work: Work) -> Recipe:
         return Recipe(version, settings.device, work.plan, plan.input, plan.output)
 
@@ -147,7 +147,7 @@ def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion) -> Engin
         return Processes(plan.workers, recipe)
     loaded = load(version, settings.device)
     warm(loaded, version)
-    return Local(InProcess(ScoredModel(loaded)), lambda: Processes(1, recipe))
+    return Local(InProcess(ScoredModel(loaded)), lambda: Processes(1, recipe), tell)
 
 
 def order_of(plan: ScorePlan, version: ModelVersion, input: str, output: str) -> Order:

@@ -1,6 +1,7 @@
 """A process of the local engine: it loads the model once, and scores the parts it is told to."""
 
 import ctypes
+import os
 import signal
 import threading
 import time
@@ -11,7 +12,7 @@ from msgspec import Struct
 from pipelines.catalog import ModelVersion
 from pipelines.scoring.assembling import assemble
 from pipelines.scoring.dataset import parquet_files, read_footers
-from pipelines.scoring.faults import ScoreFault
+from pipelines.scoring.faults import Hung, ScoreFault
 from pipelines.scoring.opening import open_files
 from pipelines.scoring.part import PartScorer, Stopped
 from pipelines.scoring.storage.opening import open_storage
@@ -22,6 +23,8 @@ from workers.loading import load
 from workers.scored_model import ScoredModel
 
 _PR_SET_PDEATHSIG = 1
+HUNG = 124
+"""Exit code of a process whose model does not come back, as `timeout` has it."""
 
 
 class Recipe(Struct, frozen=True):
@@ -71,6 +74,8 @@ def serve(parent: Connection, recipe: Recipe) -> None:
         while True:
             task: Task = parent.recv()
             parent.send(Finished(_score(parent, scorer, recipe, task)))
+    except Hung:  # the thread it hangs in ends only with the process
+        os._exit(HUNG)
     except (ScoreFault, BadArtifact, RuntimeMissing) as fault:
         parent.send(Failed(fault))
     except (EOFError, BrokenPipeError, Stopped):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from pipelines.scoring.faults import Hung
 from pipelines.scoring.part import Tell
 from pipelines.scoring.predicting import Scored
 from pipelines.scoring.run import Engine, Work
@@ -27,10 +28,41 @@ class InProcess:
 class Local:
     """The quick way while all is well; a way that outlives its model's process where that was killed again and again."""
 
-    def __init__(self, quick: Engine, guarded: Callable[[], Engine]) -> None:
+    def __init__(self, quick: Engine, guarded: Callable[[], Engine], say: Callable[[str], None]) -> None:
         self._quick = quick
         self._guarded = guarded
+        self._say = say
 
     def score(self, work: Work, numbers: Sequence[int], tell: Tell) -> Iterator[PartDone]:
-        engine = self._guarded() if work.killed >= SUSPICIOUS else self._quick
-        return engine.score(work, numbers, tell)
+        left, moved = list(numbers), Moved(tell)
+        if work.killed < SUSPICIOUS:
+            try:
+                for done in self._quick.score(work, left, moved):
+                    left.remove(done.number)
+                    moved.keep()
+                    yield done
+                return
+            except Hung as hung:  # that thread is left to itself: Python cannot stop it
+                self._say(f"{hung}; going on with a process for the model that can be stopped")
+                moved.take_back()
+        yield from self._guarded().score(work, left, tell)
+
+
+class Moved:
+    """What was told of a part that is not done yet."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._rows = self._rejected = 0
+
+    def __call__(self, rows: int, rejected: int) -> bool:
+        self._rows += rows
+        self._rejected += rejected
+        return self._tell(rows, rejected)
+
+    def keep(self) -> None:
+        self._rows = self._rejected = 0
+
+    def take_back(self) -> None:
+        self._tell(-self._rows, -self._rejected)
+        self.keep()

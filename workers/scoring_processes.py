@@ -13,8 +13,9 @@ from typing import Any
 from pipelines.scoring.part import Stopped, Tell
 from pipelines.scoring.run import Work
 from pipelines.scoring.suspects import Suspects
+from schemas.reasons import Reason
 from schemas.scoring import PartDone
-from workers.scoring_child import Failed, Finished, Moved, Recipe, Running, Task, serve
+from workers.scoring_child import HUNG, Failed, Finished, Moved, Recipe, Running, Task, serve
 
 MOST_ENDS = 20
 """Of processes in one part: so many rows of it may each take one down."""
@@ -40,10 +41,12 @@ class _Child:
         self.task, self.running, self.moved = task, None, Moved(0, 0)
         self.connection.send(task)
 
-    def how_it_ended(self) -> str:
+    def how_it_ended(self) -> tuple[str, Reason]:
         self._process.join()
         code = self._process.exitcode or 0
-        return f"by signal {-code}" if code < 0 else f"with {code}"
+        if code == HUNG:
+            return "since its model ran for more than limits.timeout_s", Reason.TIMEOUT
+        return f"by signal {-code}" if code < 0 else f"with {code}", Reason.CRASHED
 
     def close(self) -> None:
         self.connection.close()
@@ -102,7 +105,7 @@ class Processes:
     def _ended(self, child: _Child, tell: Tell) -> None:
         """Its part is another's now: `task` says with what care, and the closed connection that it has to be begun again."""
         assert child.task is not None
-        suspects = child.task.suspects.after(child.running, MOST_ENDS, child.task.number, child.how_it_ended())
+        suspects = child.task.suspects.after(child.running, MOST_ENDS, child.task.number, *child.how_it_ended())
         tell(-child.moved.rows, -child.moved.rejected)
         child.task = Task(child.task.number, suspects)
         child.connection.close()

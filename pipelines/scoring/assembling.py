@@ -18,6 +18,7 @@ from pipelines.scoring.predicting import Predictor, Scored
 from pipelines.scoring.reading import Reader, Wanted
 from pipelines.scoring.sizing import rows_at_once
 from pipelines.scoring.storage.port import Parts
+from pipelines.scoring.timing import Timed
 from schemas.model_spec import ModelSpec
 from schemas.scoring import InputFile, Order
 
@@ -40,8 +41,9 @@ class Assembly(Struct, frozen=True):
     ) -> PartScorer:
         reader = Reader(data, files, self.partitions, self.wanted, self.order.skip_corrupt)
         kept = [field.name for field in self.wanted.kept]
-        predictor = Predictor(model, self.columns, self.answers, kept, random.Random(), sleep)
-        return PartScorer(self.order.run_id, tuple(files), reader, predictor, self.schema, parts)
+        timed = Timed(model)
+        predictor = Predictor(timed, self.columns, self.answers, kept, random.Random(), sleep)
+        return PartScorer(self.order.run_id, tuple(files), reader, predictor, self.schema, parts, timed.check)
 
 
 def assemble(order: Order, spec: ModelSpec, each: bool, data: DataSet) -> Assembly:

@@ -37,5 +37,9 @@ class StorageFault(ScoreFault):
     """The storage is full, away, or refuses."""
 
 
+class Hung(ScoreFault):
+    """The model's code does not come back."""
+
+
 class Canceled(ScoreFault):
     """Stopped from outside; what is done is kept."""

@@ -1,6 +1,6 @@
 """Work that goes on ahead of who wants it, so that reading, running and writing overlap."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, TypeVar
@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 T = TypeVar("T")
+_CHECK_S = 0.5
 _LOOK_S = 0.1
 """How soon who is ahead sees that nobody wants more."""
 
@@ -24,22 +25,42 @@ class _End(Struct):
     pass
 
 
-def ahead(items: Iterator[T], depth: int, name: str) -> Generator[T, None, None]:
+def well() -> None:
+    """Nothing to look at."""
+
+
+def ahead(items: Iterator[T], depth: int, name: str, check: Callable[[], None] = well) -> Generator[T, None, None]:
     """The same, made by a thread that is at most `depth` items ahead. What it raises is raised here, in its place. Closing
-    this closes `items` too."""
+    this closes `items` too. `check`: called now and then while nothing comes; when it raises, the thread is left to itself."""
     made: Queue[_Item[T] | _Raised | _End] = Queue(depth)
     stop = Event()
     thread = Thread(target=_work, args=(items, made, stop), name=name, daemon=True)
     thread.start()
     try:
-        while isinstance(got := made.get(), _Item):
+        while isinstance(got := _next(made, stop, check), _Item):
             yield got.value
         if isinstance(got, _Raised):
             raise got.fault
     finally:
+        alone = stop.is_set()
         stop.set()
         _drain(made)
-        thread.join()
+        if not alone:
+            thread.join()
+
+
+def _next(
+    made: "Queue[_Item[T] | _Raised | _End]", stop: Event, check: Callable[[], None]
+) -> _Item[T] | _Raised | _End:
+    while True:
+        try:
+            return made.get(timeout=_CHECK_S)
+        except Empty:
+            try:
+                check()
+            except BaseException:
+                stop.set()
+                raise
 
 
 def _work(items: Iterator[T], made: "Queue[_Item[T] | _Raised | _End]", stop: Event) -> None:

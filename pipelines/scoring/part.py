@@ -7,7 +7,7 @@ from contextlib import closing
 import pyarrow as pa
 from msgspec import Struct
 
-from pipelines.scoring.overlap import ahead
+from pipelines.scoring.overlap import ahead, well
 from pipelines.scoring.predicting import Answered, Predictor, Reject
 from pipelines.scoring.reading import Reader
 from pipelines.scoring.rejecting import write_rejects
@@ -44,6 +44,8 @@ class PartScorer(Struct, frozen=True):
     schema: pa.Schema
     """Of the output."""
     parts: Parts
+    check: Callable[[], None] = well
+    """Called now and then while the model runs; what it raises ends the part."""
 
     def score(self, part: PartPlan, tell: Tell, suspects: Suspects = NONE, announce: Announce = nobody) -> PartDone:
         """The first part gets a file though no row of it was answered: an output without any would have no columns. Raises
@@ -53,7 +55,7 @@ class PartScorer(Struct, frozen=True):
         file = ParquetFile(self.parts, path, self.schema)
         try:
             batches = ahead(self.reader.batches(part), DEPTH, "forebay-reading")
-            answers = ahead(self.predictor.answers(batches, suspects, announce), DEPTH, "forebay-running")
+            answers = ahead(self.predictor.answers(batches, suspects, announce), DEPTH, "forebay-running", self.check)
             with closing(answers):
                 read, rejects = _write(answers, file, tell)
             stored = file.finish(even_empty=part.number == 0)

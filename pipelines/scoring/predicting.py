@@ -1,7 +1,7 @@
 """A batch of rows to a batch of answers: the quick way for what is well, and for the rest what the stream lane does."""
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +34,10 @@ class Scored(Served[Tensors, Tensors], Protocol):
         ...
 
 
-_CRASHED = Refused(Reason.CRASHED, "it takes its process down with it", 1)
+_ENDINGS = {
+    Reason.CRASHED: "it takes its process down with it",
+    Reason.TIMEOUT: "the model runs longer than limits.timeout_s for it",
+}
 
 
 class Reject(Struct, frozen=True):
@@ -73,8 +76,8 @@ class Predictor:
         for number, batch in enumerate(batches):
             announce(number, None)
             if number in suspects.careful:
-                crashed = {row for at, row in suspects.crashed if at == number}
-                yield self._carefully(batch, crashed, lambda row, number=number: announce(number, row))  # type: ignore[misc]
+                culprits = {row: reason for (at, row), reason in suspects.culprits.items() if at == number}
+                yield self._carefully(batch, culprits, lambda row, number=number: announce(number, row))  # type: ignore[misc]
             else:
                 yield self._answered(batch)
 
@@ -83,14 +86,17 @@ class Predictor:
         arrays, refused = self._run(rows.given)
         return self._together(batch, rows, arrays, refused)
 
-    def _carefully(self, batch: pa.RecordBatch, crashed: Collection[int], announce: Callable[[int], None]) -> Answered:
+    def _carefully(
+        self, batch: pa.RecordBatch, culprits: Mapping[int, Reason], announce: Callable[[int], None]
+    ) -> Answered:
         """Row by row: what ends the process is known then."""
         rows = self._columns.rows(batch)
         places = _places(batch, rows)
         found: list[Tensors | Refused] = []
         for place, item in zip(places, _items(rows.given, 0, rows.given.count), strict=True):
-            if int(place) in crashed:
-                found.append(_CRASHED)
+            if int(place) in culprits:
+                reason = culprits[int(place)]
+                found.append(Refused(reason, _ENDINGS[reason], 1))
                 continue
             announce(int(place))
             found += self._runner.run([item], lambda: PATIENCE_S, alone=True)

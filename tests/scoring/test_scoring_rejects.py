@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tests.scoring.ground import FEATURES, MAPPING, Ground, feature, scored, write_models
 
@@ -98,6 +99,28 @@ def test_rejects_are_scored_again_with_a_model_that_takes_them(tmp_path: Path) -
     listed = on.more("files", on.output).wrote.split()
     assert sum(pq.read_metadata(path).num_rows for path in listed) == ROWS
     assert len(listed) == 2
+
+
+HANG = """
+import time
+def preprocess(inputs):
+    if abs(float(inputs["features"][0]) - {value!r}) < 1e-7:
+        time.sleep(3600)
+    return inputs
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_row_that_the_model_never_comes_back_from_is_found(tmp_path: Path, workers: str) -> None:
+    culprit = float(feature(np.array([1234]), 0)[0])
+    on = _on(tmp_path, more=MAPPING + "limits: {timeout_s: 2}\n", hooks=HANG.format(value=culprit))
+    ended = on.score("--passthrough", "id", "--workers", workers, "--max-rejects", "0.02")
+    assert ended.summary["rejected"] == len(BAD) + 1
+    assert ("a batch ran for more than 2 s (limits.timeout_s)" in ended.said) == (workers == "1")
+    rejects = pq.read_table(next((tmp_path / "out" / "_rejects").glob("*.parquet")))
+    reasons = dict(zip(rejects.column("id").to_pylist(), rejects.column("_forebay_reason").to_pylist(), strict=True))
+    assert reasons[1234] == "timeout"
+    assert scored(tmp_path / "out").num_rows == ROWS - len(BAD) - 1
 
 
 def test_files_with_other_columns_share_a_file_of_rejects(tmp_path: Path) -> None:
