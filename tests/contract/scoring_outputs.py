@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.scoring.storage.local.storage import FolderStorage
+from pipelines.scoring.storage.lock import Times
 from pipelines.scoring.storage.port import Failpoint, Storage, nothing
-from pipelines.scoring.storage.s3.lock import Times
 from pipelines.scoring.storage.s3.objects import Objects
 from pipelines.scoring.storage.s3.storage import BucketStorage
 
