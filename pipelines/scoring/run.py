@@ -133,7 +133,7 @@ class Run(Struct, frozen=True):
 
     def _published(self, overwrite: bool) -> Manifest | None:
         """What is there already, when it is this run's."""
-        current = self.storage.current()
+        current = self.storage.current(self.order.run_id)
         if current is None:
             return None
         if current.order.run_id != self.order.run_id:

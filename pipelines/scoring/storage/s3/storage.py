@@ -83,7 +83,7 @@ class BucketStorage:
         records = self._records.setdefault(run_id, ObjectRecords(self._objects, run))
         return records, ObjectParts(self._objects, run, self._token, self._failpoint)
 
-    def current(self) -> Manifest | None:
+    def current(self, run_id: str | None = None) -> Manifest | None:
         there = looking.look(self._objects)
         return None if there is None else there.manifest
 
