@@ -12,8 +12,8 @@ EXPECTED = "postgresql://user:password@host:port/database#schema.table"
 SCHEMES = ("postgresql://", "postgres://")
 REJECTS = "_rejects"
 _ADDRESS = re.compile(r"postgres(?:ql)?://(?:([^@/?#]*)@)?([^@/?#]*)/([^@/?#]+)(?:\?([^#@]*))?#([^#]*)")
-_TABLE = re.compile(r"(?:([A-Za-z_][A-Za-z0-9_$]*)\.)?([A-Za-z_][A-Za-z0-9_$]*)")
-_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_SCHEMA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_$.-]*")
+_TABLE = re.compile(rf"(?:({_SCHEMA.pattern})\.)?([A-Za-z_][A-Za-z0-9_$]*)")
 _MOST_CHARS = 63
 """Of a name in PostgreSQL."""
 _OF_LIBPQ = frozenset({

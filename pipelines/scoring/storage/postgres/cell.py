@@ -1,6 +1,7 @@
 """The lock of a table: one row, beaten over a connection that is kept, so that the server knows when its holder is gone."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import msgspec
@@ -31,7 +32,7 @@ WHERE output = %(output)s AND version = %(tag)s RETURNING version"""  # noqa: S6
 
 
 class RowCell:
-    """See `pipelines.scoring.storage.lock.Cell`. Used by one thread at a time."""
+    """See `pipelines.scoring.storage.lock.Cell`."""
 
     name = LOCKS
 
@@ -39,6 +40,7 @@ class RowCell:
         self.at = f"output {database.at}"
         self._database = database
         self._kept: Connection | None = None
+        self._using = threading.Lock()
 
     def read(self) -> Seen | None:
         with self._transaction() as connection:
@@ -61,6 +63,8 @@ class RowCell:
         }
         with self._transaction() as connection:
             found = connection.execute(self._database.sql(_MAKE if tag is None else _SWAP), values).fetchone()
+        if not holder.holder:
+            self.close()  # released: nobody needs to know any more whether we are there
         return None if found is None else str(found[0])
 
     def close(self) -> None:
@@ -71,7 +75,7 @@ class RowCell:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
         try:
-            with self._database.told():
+            with self._using, self._database.told():
                 if self._kept is None or self._kept.closed:
                     self._kept = self._database.connect()
                 with self._kept.transaction():

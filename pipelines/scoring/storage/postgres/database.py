@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any, LiteralString
 
 import psycopg
-from msgspec import Struct
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from pipelines.scoring.faults import BadInput, BadOrder, StorageFault
+from pipelines.scoring.storage.naming import TABLE
 from pipelines.scoring.storage.postgres.address import TableAddress
 from pipelines.store.keepalive import KEEPALIVE
 
@@ -23,8 +23,11 @@ _PLAIN = "SET LOCAL client_encoding = 'UTF8'; SET LOCAL datestyle = 'ISO, YMD'; 
 _MOST_CHARS = 400
 
 
-class Database(Struct, frozen=True):
-    at: TableAddress
+class Database:
+    def __init__(self, at: TableAddress) -> None:
+        self.at = at
+        self.is_ready = False
+        """Whether Forebay's own tables were seen in it."""
 
     def connect(self) -> Connection:
         """Raises psycopg.Error, BadOrder."""
@@ -69,9 +72,7 @@ class Database(Struct, frozen=True):
         }
 
 
-SCORING, LOCKS, RECORDS, PARTS = (
-    "_forebay_scoring", "_forebay_scoring_locks", "_forebay_scoring_records", "_forebay_scoring_parts",
-)  # fmt: skip
+SCORING, LOCKS, RECORDS, PARTS = TABLE, f"{TABLE}_locks", f"{TABLE}_records", f"{TABLE}_parts"
 
 
 def told(at: TableAddress, fault: psycopg.Error) -> StorageFault | BadInput:

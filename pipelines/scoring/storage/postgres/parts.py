@@ -95,8 +95,9 @@ class SpooledPart:
     def _copied(self, parquet: pq.ParquetFile, rows: int) -> int:
         shape = self._shape(parquet.schema_arrow)
         tables.make(self._database)
-        staging.make(self._database, shape)
         with self._database.transaction() as connection:
+            if not tables.exists(connection, self._database, shape.staging):
+                staging.make(self._database, shape)  # in a transaction of its own: others wait for it
             number = self._noted(connection, rows)
             if not self._is_rejects:
                 target.check(connection, self._database, shape, sorted(self._hive))
@@ -127,9 +128,11 @@ class SpooledPart:
         )
         with connection.cursor() as cursor:
             with cursor.copy(statement) as copy:
+                first = 0
                 for batch in parquet.iter_batches(_ROWS):
                     parts = pa.repeat(pa.scalar(str(number), pa.large_string()), batch.num_rows)
-                    copy.write(lines([parts, *shape.texts(batch)]))
+                    copy.write(lines([parts, *shape.texts(batch, first)]))
+                    first += batch.num_rows
             return cursor.rowcount
 
     @property

@@ -58,7 +58,7 @@ class Publication:
                 self._enter(connection, kept)
                 fence.beat(connection, self._database)
                 self._failpoint("publish-entered")
-        except BadInput as fault:
+        except (BadInput, StorageFault) as fault:
             if isinstance(fault.__cause__, errors.CardinalityViolation):
                 raise self._same_key() from fault
             raise

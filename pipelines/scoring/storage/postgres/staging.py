@@ -33,8 +33,8 @@ Columns = tuple[tuple[str, str], ...]
 class Shape(Struct, frozen=True):
     staging: str
     columns: Columns
-    texts: Callable[[pa.RecordBatch], list[pa.Array]]
-    """A batch's columns as COPY's text format has them, not escaped. Raises BadInput."""
+    texts: Callable[[pa.RecordBatch, int], list[pa.Array]]
+    """A batch's columns as COPY's text format has them, not escaped. The number is its first row's. Raises BadInput."""
 
 
 def make(database: Database, shape: Shape) -> None:
@@ -58,8 +58,8 @@ def rows_shape(database: Database, run_id: str, path: str, schema: pa.Schema) ->
     """Raises BadInput for names that PostgreSQL has no columns for."""
     _check_names(database, schema.names)
 
-    def texts(batch: pa.RecordBatch) -> list[pa.Array]:
-        return [_told(database, path, name, batch.column(name)) for name in schema.names]
+    def texts(batch: pa.RecordBatch, first: int) -> list[pa.Array]:
+        return [_told(database, path, name, batch.column(name), first) for name in schema.names]
 
     columns = tuple((field.name, column_type(field.type)) for field in schema)
     return Shape(tables.staging_of(database.at.table, run_id), columns, texts)
@@ -69,10 +69,11 @@ def rejects_shape(database: Database, run_id: str) -> Shape:
     return Shape(tables.rejected_of(database.at.table, run_id), REJECT_COLUMNS, _reject_texts)
 
 
-def _reject_texts(batch: pa.RecordBatch) -> list[pa.Array]:
+def _reject_texts(batch: pa.RecordBatch, first: int) -> list[pa.Array]:
     """Their own columns as one object: whatever is in them, they are kept."""
     own = [name for name in batch.schema.names if name not in OURS]
-    rows = pa.RecordBatch.from_arrays([_shortened(batch.column(name)) for name in own], own).to_pylist()
+    shortened = [_shortened(batch.column(name)) for name in own]
+    rows = pa.RecordBatch.from_arrays(shortened, own).to_pylist() if own else [{}] * batch.num_rows
     originals = pa.array([json_text(row, replace_nul=True) for row in rows], pa.large_string())
     return [*(_without_nul(batch.column(name)) for name in OURS), originals]
 
@@ -89,13 +90,13 @@ def _shortened(values: pa.Array) -> pa.Array:
     return values.cast(pa.timestamp("us", kind.tz), safe=False)
 
 
-def _told(database: Database, path: str, name: str, values: pa.Array) -> pa.Array:
+def _told(database: Database, path: str, name: str, values: pa.Array, first: int) -> pa.Array:
     where = f"output {database.at}: column {name!r}"
     try:
         return rendered(values)
     except HoldsNul as fault:
         raise BadInput(
-            f"{where}: row {fault.args[0]:,} of {path} holds U+0000, which no text of PostgreSQL can: clean it, or leave the"
+            f"{where}: row {first + fault.args[0]:,} of {path} holds U+0000, which no text of PostgreSQL can: clean it, or leave the"
             " column out"
         ) from None
     except (pa.ArrowException, ValueError, OverflowError) as fault:

@@ -53,7 +53,11 @@ class TableStorage:
         tables.make(self._database)
         with self._database.transaction() as connection:
             least = looking.last_fence(connection, self._database)
-        self._held = self._taking.take(run_id, holder, tell, least)
+        try:
+            self._held = self._taking.take(run_id, holder, tell, least)
+        except BaseException:
+            self._cell.close()
+            raise
         return self._held
 
     def run(self, run_id: str) -> tuple[RowRecords, RowParts]:

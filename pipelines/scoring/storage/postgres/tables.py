@@ -29,11 +29,13 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 def make(database: Database) -> None:
     """Nothing when they are there. Raises StorageFault."""
+    if database.is_ready:
+        return
     with database.transaction() as connection:
-        if exists(connection, database, SCORING):
-            return
-        one_at_a_time(connection, database, SCORING)
-        connection.execute(database.sql(_MAKE))
+        if not exists(connection, database, SCORING):
+            one_at_a_time(connection, database, SCORING)
+            connection.execute(database.sql(_MAKE))
+    database.is_ready = True
 
 
 def exists(connection: Connection, database: Database, name: str) -> bool:
