@@ -17,11 +17,12 @@ from forebay.catalogs import open_catalog
 from forebay.settings import Settings
 from pipelines.catalog import ModelVersion
 from pipelines.scoring.dataset import Files
-from pipelines.scoring.faults import BadInput, OtherRun
+from pipelines.scoring.faults import BadInput, BadOrder, OtherRun
 from pipelines.scoring.opening import open_files
 from pipelines.scoring.run import Engine, Observer, Run, Work
 from pipelines.scoring.storage.opening import open_storage
 from pipelines.scoring.storage.port import Failpoint, Storage, nothing
+from pipelines.scoring.storage.postgres.address import is_table
 from schemas.scoring import Manifest, Order
 from workers.artifacts import sha256
 from workers.hooks import load_hooks
@@ -88,6 +89,10 @@ def retry_rejects(
 ) -> Manifest:
     """Scores the rejects of a published run again, and publishes what comes of it together with what was there. Raises
     ScoreFault."""
+    _refuse_table(
+        output, "the rejects of a table are rows beside it (TABLE_rejects), and no files that could be scored again: score the"
+        " files that they came from (_forebay_path) once more with --where, into the same table with ?mode=upsert&key=…",
+    )  # fmt: skip
     with closing(open_storage(output)) as storage:
         before = _published(storage, run_id)
         if not before.rejects:
@@ -114,11 +119,21 @@ def _published(storage: Storage, run_id: str) -> Manifest:
 
 def published_files(output: str) -> tuple[Manifest, list[str]]:
     """What is published, and where each of its files is. Raises ScoreFault."""
+    _refuse_table(
+        output, "a table holds rows and no files: SELECT from it; what was published, with its manifest, is in"
+        " _forebay_scoring, in the same schema",
+    )  # fmt: skip
     with closing(open_storage(output)) as storage:
         manifest = storage.current()
     if manifest is None:
         raise BadInput(f"{output}: nothing is published there")
     return manifest, [_below(output, part.path) for part in manifest.parts]
+
+
+def _refuse_table(output: str, why: str) -> None:
+    """Raises BadOrder."""
+    if is_table(output):
+        raise BadOrder(f"output postgresql://…: {why}")
 
 
 def _below(output: str, path: str) -> str:

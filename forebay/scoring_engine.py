@@ -8,6 +8,7 @@ from pipelines.catalog import Catalog
 from pipelines.scoring.faults import Canceled
 from pipelines.scoring.part import Stopped
 from pipelines.scoring.scorer import Report, Scorer
+from pipelines.scoring.storage.naming import manifest_told
 from schemas.scoring import PartDone, Plan
 from schemas.scoring_runs import Progress, RunSummary, ScoringClaim
 
@@ -22,7 +23,7 @@ def scorer_of(settings: Settings, catalog: Catalog) -> Scorer:
             manifest = score(settings, plan_of(claim), Reporting(report), log.info)
         except Stopped:
             raise Canceled(f"run {claim.run_id}: stopped; what is done is kept") from None
-        return RunSummary.of(manifest, f"_forebay/{manifest.order.run_id}.json")
+        return RunSummary.of(manifest, manifest_told(manifest.order.output, manifest.order.run_id))
 
     return scored
 

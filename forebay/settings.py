@@ -183,7 +183,8 @@ class Settings(BaseSettings):
     scoring_roots: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
         (),
         description="where scoring runs of the service may read and write, separated by commas: folders and "
-        "s3://bucket/prefix?endpoint=…&region=…, {tenant} in one stands for who asks; empty: nowhere, the service is off",
+        "s3://bucket/prefix?endpoint=…&region=…, for outputs postgresql://user:password@host/database#schema; {tenant} in one "
+        "stands for who asks; empty: nowhere, the service is off",
     )
 
     @classmethod
@@ -326,6 +327,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     values["store"] = _masked(settings.store_url)
     values["queue"] = _masked(settings.queue)
     values["redis"] = None if settings.redis is None else _masked(settings.redis.get_secret_value())
+    values["scoring_roots"] = [_masked(root) for root in settings.scoring_roots]
     values["keys"] = dict.fromkeys(settings.keys, "********")
     values["kafka"] = {name: "********" if _SECRET.search(name) else value for name, value in settings.kafka.items()}
     return values

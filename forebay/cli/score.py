@@ -30,7 +30,9 @@ def score(
     input: Annotated[
         str | None, typer.Option(help="Parquet files: a folder, a file, or s3://bucket/prefix?endpoint=…")
     ] = None,
-    output: Annotated[str | None, typer.Option(help="A folder or s3://bucket/prefix?endpoint=…")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="A folder, s3://bucket/prefix?endpoint=…, or postgresql://user@host/db#table")
+    ] = None,
     run_id: Annotated[
         str | None, typer.Option(help="Names the run; the same goes on with it.", show_default="made of the order")
     ] = None,
@@ -122,12 +124,14 @@ def _tell(manifest: "Manifest", progress: "Progress", as_json: bool) -> None:
 
 
 def summary(manifest: "Manifest") -> dict[str, object]:
+    from pipelines.scoring.storage.naming import manifest_told
+
     order = manifest.order
     return {
         "run_id": order.run_id, "model": order.model, "version": order.version, "input": order.input,
         "output": order.output, "rows": manifest.rows, "rejected": manifest.rejected, "parts": len(manifest.parts),
         "skipped": len(manifest.skipped), "seconds": manifest.seconds, "attempts": manifest.attempts,
-        "manifest": f"_forebay/{order.run_id}.json",
+        "manifest": manifest_told(order.output, order.run_id),
     }  # fmt: skip
 
 
@@ -171,9 +175,12 @@ class Progress:
     def line(self, manifest: "Manifest") -> str:
         seconds = max(self._monotonic() - self._begun, 1e-9)
         rate = f" ({(self._done - self._before) / seconds:,.0f}/s)" if self._done > self._before else ""
-        rejects = f"{manifest.rejected:,} rejected (_rejects/)" if manifest.rejected else "none rejected"
+        is_table = manifest.order.output.startswith("postgresql://")
+        aside = "TABLE_rejects" if is_table else "_rejects/"
+        rejects = f"{manifest.rejected:,} rejected ({aside})" if manifest.rejected else "none rejected"
+        parts = "" if is_table else f"{len(manifest.parts)} files "
         return (
-            f"{manifest.rows:,} rows scored{rate}, {rejects}, {len(manifest.parts)} files in {manifest.order.output}, "
+            f"{manifest.rows:,} rows scored{rate}, {rejects}, {parts}in {manifest.order.output}, "
             f"run {manifest.order.run_id}"
         )
 

@@ -12,10 +12,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipelines.scoring.faults import BadOrder
+from pipelines.scoring.storage.postgres import address as table
+from pipelines.scoring.storage.postgres.address import SchemaAddress, TableAddress
 from schemas.scoring_runs import ScoringRequest
 
 SETTING = "FOREBAY_SCORING_ROOTS"
 _EXPECTED = "expected an absolute folder or s3://bucket/prefix"
+_TABLE = "postgresql://host:port/database#schema.table"
 _OPTIONS = frozenset({"endpoint", "region"})
 _TENANT = "{tenant}"
 _BUCKET_URI = re.compile(r"s3://([^/?#]*)(?:/([^?#]*))?(?:\?([^#]*))?")
@@ -52,8 +55,12 @@ class Bucket(Struct, frozen=True):
         return f"s3://{self.name}" + (f"/{self.key}" if self.key else "") + query
 
 
+Place = Folder | Bucket | TableAddress | SchemaAddress
+
+
 class Locations:
-    """Any thread. `roots`: folders and `s3://bucket/prefix?endpoint=…&region=…`; `{tenant}` in one stands for who asks."""
+    """Any thread. `roots`: folders, `s3://bucket/prefix?endpoint=…&region=…`, and for outputs that are tables
+    `postgresql://user:password@host/database#schema`; `{tenant}` in one stands for who asks."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         """Raises ValueError, one line."""
@@ -71,7 +78,7 @@ class Locations:
         return replace(request, input=_within(source, roots, "input"), output=_within(target, roots, "output"))
 
 
-def _root(text: str, tenant: str) -> Folder | Bucket:
+def _root(text: str, tenant: str) -> Place:
     try:
         return _parse(text.replace(_TENANT, tenant), None)
     except LocationRefused as refused:
@@ -79,17 +86,34 @@ def _root(text: str, tenant: str) -> Folder | Bucket:
         raise ValueError(f"{shown}: {refused}") from None
 
 
-def _parse(uri: str, field: str | None) -> Folder | Bucket:
+def _parse(uri: str, field: str | None) -> Place:
     if _UNPRINTABLE.search(uri):
         raise LocationRefused(f"control characters in a location; {_EXPECTED}", field)
     if uri.startswith("s3://"):
         return _bucket(uri, field)
+    if table.is_table(uri):
+        return _table(uri, field)
     if uri.startswith("file:///") and "%" not in uri:
         uri = uri.removeprefix("file://")
     if not uri.startswith("/"):
         raise LocationRefused(_EXPECTED, field)
     _check_segments(uri, field)
     return Folder(uri)
+
+
+def _table(uri: str, field: str | None) -> TableAddress | SchemaAddress:
+    """A root is a schema; what is asked for is a table of one, and brings no credentials."""
+    if field == "input":
+        raise LocationRefused(f"a table is an output only; {_EXPECTED}", field)
+    if field is not None and "@" in uri:
+        raise LocationRefused(f"no credentials here: the root has them; expected {_TABLE}", field)
+    try:
+        at = table.parse_schema(uri) if field is None else table.parse(uri)
+    except ValueError as fault:
+        raise LocationRefused(str(fault), field) from None
+    if isinstance(at, TableAddress) and at.options:
+        raise LocationRefused("expected no options but mode and key: the root has them", field)
+    return at
 
 
 def _bucket(uri: str, field: str | None) -> Bucket:
@@ -132,7 +156,7 @@ def _is_plain_endpoint(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
-def _within(at: Folder | Bucket, roots: Sequence[Folder | Bucket], field: str) -> str:
+def _within(at: Place, roots: Sequence[Place], field: str) -> str:
     """As the run is to open it."""
     for root in roots:
         found = _below(at, root, itself=field == "input")
@@ -141,7 +165,7 @@ def _within(at: Folder | Bucket, roots: Sequence[Folder | Bucket], field: str) -
     raise LocationRefused(f"outside of the locations that runs may use ({SETTING})", field)
 
 
-def _below(at: Folder | Bucket, root: Folder | Bucket, itself: bool) -> str | None:
+def _below(at: Place, root: Place, itself: bool) -> str | None:
     """None: it is not below the root. The root `itself` is no output: a local one is made beside where it will be."""
     match at, root:
         case Folder(path), Folder(top):
@@ -151,6 +175,8 @@ def _below(at: Folder | Bucket, root: Folder | Bucket, itself: bool) -> str | No
             same = at.name == root.name and at.named <= root.named
             below = _is_below(f"/{at.key}".rstrip("/") or "/", f"/{root.key}".rstrip("/") or "/", itself)
             return str(replace(at, options=root.options)) if same and below else None
+        case TableAddress(), SchemaAddress():
+            return replace(at, user=root.user, options=root.options).secret if root.holds(at) else None
         case _:
             return None
 

@@ -133,7 +133,12 @@ class Run(Struct, frozen=True):
 
     def _published(self, overwrite: bool) -> Manifest | None:
         """What is there already, when it is this run's."""
-        current = self.storage.current()
+        try:
+            current = self.storage.current(self.order.run_id)
+        except OtherRun:
+            if overwrite and self.onto is None:
+                return None  # whatever is there is replaced
+            raise
         if current is None:
             return None
         if current.order.run_id != self.order.run_id:

@@ -1,4 +1,4 @@
-"""Outputs of the scoring lane, in a folder and in a bucket."""
+"""Outputs of the scoring lane, in a folder, in a bucket and in a table."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,6 +30,8 @@ def output_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
         out = tmp_path / "data" / "scored"
         if kind == "folder":
             return Subject(kind, out)
+        if kind == "table":
+            return Subject(kind, out, table=f"{request.getfixturevalue('postgres_url')}#scores")
         client, name = request.getfixturevalue("s3_client"), f"forebay-{uuid.uuid4().hex[:16]}"
         client.create_bucket(Bucket=name)
         return Subject(kind, out, Objects(client, S3Address(name, "outputs/scored")))
@@ -39,4 +41,10 @@ def output_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
 
 @pytest.fixture(params=["folder", "s3"])
 def subject(request: pytest.FixtureRequest, output_of: Callable[[str], Subject]) -> Subject:
+    return output_of(request.param)
+
+
+@pytest.fixture(params=["folder", "s3", "table"])
+def any_subject(request: pytest.FixtureRequest, output_of: Callable[[str], Subject]) -> Subject:
+    """For what is the same of files and of rows."""
     return output_of(request.param)

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.scoring.storage.local.storage import FolderStorage
+from pipelines.scoring.storage.lock import Times
 from pipelines.scoring.storage.port import Failpoint, Storage, nothing
-from pipelines.scoring.storage.s3.lock import Times
+from pipelines.scoring.storage.postgres import address
+from pipelines.scoring.storage.postgres.storage import TableStorage
 from pipelines.scoring.storage.s3.objects import Objects
 from pipelines.scoring.storage.s3.storage import BucketStorage
 
@@ -36,15 +38,18 @@ def killed_at(step: str) -> Failpoint:
 class Subject:
     """One output, and those who are at it."""
 
-    def __init__(self, kind: str, out: Path, objects: Objects | None = None) -> None:
+    def __init__(self, kind: str, out: Path, objects: Objects | None = None, table: str = "") -> None:
         self.kind = kind
         self.out = out
         self._given = objects
+        self._table = table
 
     def open(self, failpoint: Failpoint = nothing, **given: Any) -> Storage:
         """Another process would do the same."""
         if self.kind == "folder":
             return FolderStorage(self.out, failpoint)
+        if self.kind == "table":
+            return TableStorage(address.parse(self._table), failpoint, Times(beat=3600.0), **given)
         return BucketStorage(self.objects, self.objects, failpoint, Times(beat=3600.0), **given)
 
     @property

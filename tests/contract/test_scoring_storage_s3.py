@@ -17,8 +17,8 @@ from botocore.stub import Stubber
 from pipelines.s3.address import S3Address
 from pipelines.s3.connecting import Bounds, connect
 from pipelines.scoring.faults import LockLost, OtherRun, RunBusy, StorageFault
+from pipelines.scoring.storage.lock import Times
 from pipelines.scoring.storage.opening import open_storage
-from pipelines.scoring.storage.s3.lock import Times
 from pipelines.scoring.storage.s3.objects import Objects
 from pipelines.scoring.storage.s3.storage import BucketStorage
 from pipelines.scoring.storage.s3.upload import CHUNK, SENDERS, WAITING
@@ -196,7 +196,7 @@ import sys
 from pipelines.s3.connecting import Bounds, connect
 from pipelines.s3.address import parse
 from pipelines.scoring.faults import ScoreFault
-from pipelines.scoring.storage.s3.lock import Times
+from pipelines.scoring.storage.lock import Times
 from pipelines.scoring.storage.s3.objects import Objects
 from pipelines.scoring.storage.s3.storage import BucketStorage
 from tests.contract.scoring_attempts import make, manifest, contents

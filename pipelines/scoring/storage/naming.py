@@ -7,6 +7,8 @@ from pipelines.scoring.faults import BadOrder
 FOLDER = "_forebay"
 POINTER = f"{FOLDER}/current.json"
 SUCCESS = "_SUCCESS"
+TABLE = "_forebay_scoring"
+"""Of a database: what is published in each table of the same schema."""
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RECORD = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
@@ -26,6 +28,11 @@ def checked_run(run_id: str) -> str:
 
 def manifest_of(run_id: str) -> str:
     return f"{FOLDER}/{run_id}.json"
+
+
+def manifest_told(output: str, run_id: str) -> str:
+    """Where people find it. `output`: as an order has it."""
+    return TABLE if output.startswith("postgresql://") else manifest_of(run_id)
 
 
 def checked_record(name: str) -> str:

@@ -85,8 +85,9 @@ class Storage(Protocol):
 
     def run(self, run_id: str) -> tuple[Records, Parts]: ...
 
-    def current(self) -> Manifest | None:
-        """What is published. Raises OtherRun when there is something that is not ours."""
+    def current(self, run_id: str | None = None) -> Manifest | None:
+        """What is published. Where several runs share an output (rows that are upserted): what this run published, without
+        one the last. Raises OtherRun when there is something that is not ours."""
         ...
 
     def publish(

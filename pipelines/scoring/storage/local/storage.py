@@ -58,7 +58,7 @@ class FolderStorage:
         aside = self._places.aside(run_id)
         return FolderRecords(aside, self._token), FolderParts(aside, self._token, self._failpoint)
 
-    def current(self) -> Manifest | None:
+    def current(self, run_id: str | None = None) -> Manifest | None:
         there = look(self._places.out)
         return None if there is None else there.manifest
 

@@ -9,15 +9,16 @@ from pipelines.s3 import connecting, errors
 from pipelines.s3.address import S3Address
 from pipelines.s3.connecting import Bounds
 from pipelines.scoring.faults import StorageFault
+from pipelines.scoring.storage.lock import TIMES, CellLock, Times
 from pipelines.scoring.storage.port import Failpoint, Held, nothing
 from pipelines.scoring.storage.s3 import looking, tidying
 from pipelines.scoring.storage.s3.layout import Run
-from pipelines.scoring.storage.s3.lock import TIMES, ObjectLock, Times
+from pipelines.scoring.storage.s3.lock import ObjectCell
 from pipelines.scoring.storage.s3.objects import GUIDE, Objects
 from pipelines.scoring.storage.s3.parts import ObjectParts
 from pipelines.scoring.storage.s3.publication import Publication
 from pipelines.scoring.storage.s3.records import ObjectRecords
-from pipelines.scoring.storage.s3.taking import Taking
+from pipelines.scoring.storage.taking import Taking
 from schemas.scoring import Manifest, StoredFile
 
 DATA = Bounds(read_s=30.0, attempts=5)
@@ -59,12 +60,15 @@ class BucketStorage:
         self._objects = objects
         self._beating = beating
         self._failpoint = failpoint
-        self._taking = Taking(objects, beating, times, clock or SystemClock(), now, wait, token)
+        cell = ObjectCell(objects)
+        self._taking = Taking(
+            cell, ObjectCell(beating), times, clock or SystemClock(), now, wait, token, cell.check_conditions
+        )
         self._token = token
         self._records: dict[str, ObjectRecords] = {}
         self.name = str(objects.at)
 
-    def lock(self, run_id: str, holder: str, tell: Callable[[str], None]) -> ObjectLock:
+    def lock(self, run_id: str, holder: str, tell: Callable[[str], None]) -> CellLock:
         Run.of(run_id)
         held = self._taking.take(run_id, holder, tell, looking.last_fence(self._objects))
         try:
@@ -79,7 +83,7 @@ class BucketStorage:
         records = self._records.setdefault(run_id, ObjectRecords(self._objects, run))
         return records, ObjectParts(self._objects, run, self._token, self._failpoint)
 
-    def current(self) -> Manifest | None:
+    def current(self, run_id: str | None = None) -> Manifest | None:
         there = looking.look(self._objects)
         return None if there is None else there.manifest
 
