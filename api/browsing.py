@@ -23,6 +23,8 @@ StateName = Literal["queued", "running", "succeeded", "failed", "canceled", "exp
 
 
 class Wanted(BaseModel):
+    """What a listing selects by."""
+
     model_config = ConfigDict(extra="forbid")
 
     state: StateName | None = None
@@ -55,7 +57,7 @@ def routes(store: Store, notices: Notices, calls: Calls) -> APIRouter:
     @router.get("/jobs", summary="List jobs, newest first, without results", tags=["jobs"])
     async def jobs(request: Request, wanted: Annotated[Wanted, Query()]) -> Response:
         """`cursor` in the answer continues the list; it is null at the end."""
-        tenant, filter = request.scope[TENANT], _filter(wanted)
+        tenant, filter = request.scope[TENANT], filter_of(wanted)
         try:
             page = await calls(lambda: store.list_jobs(tenant, filter, wanted.limit, wanted.cursor))
         except ValueError as malformed:
@@ -65,7 +67,7 @@ def routes(store: Store, notices: Notices, calls: Calls) -> APIRouter:
     return router
 
 
-def _filter(wanted: Wanted) -> JobFilter:
+def filter_of(wanted: Wanted) -> JobFilter:
     return JobFilter(
         state=None if wanted.state is None else State(wanted.state),
         model=wanted.model,

@@ -3,11 +3,11 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.bodies import encode
+from api.browsing import Wanted, filter_of
 from api.calls import Calls
 from api.keys import TENANT
 from api.problems import bad_request, unknown_run
@@ -20,14 +20,8 @@ from schemas.states import State
 RunState = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 
-class WantedRuns(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class WantedRuns(Wanted):
     state: RunState | None = None
-    limit: int = Field(50, ge=1, le=1000)
-    cursor: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,512}$")] | None = Field(
-        None, description="From the page before"
-    )
 
 
 def routes(runs: RunStore, notices: Notices, calls: Calls) -> APIRouter:
@@ -50,9 +44,9 @@ def routes(runs: RunStore, notices: Notices, calls: Calls) -> APIRouter:
     @router.get(PATH, summary="List scoring runs, newest first")
     async def listed(request: Request, wanted: Annotated[WantedRuns, Query()]) -> Response:
         """`cursor` in the answer continues the list; it is null at the end."""
-        tenant, state = request.scope[TENANT], None if wanted.state is None else State(wanted.state)
+        tenant, filter = request.scope[TENANT], filter_of(wanted)
         try:
-            page = await calls(lambda: runs.list_runs(tenant, state, wanted.limit, wanted.cursor))
+            page = await calls(lambda: runs.list_runs(tenant, filter, wanted.limit, wanted.cursor))
         except ValueError as malformed:
             raise bad_request(f"cursor: {malformed}"[:200], "cursor") from None
         return _json(RunsBody([run_body(view) for view in page.items], page.cursor))

@@ -177,7 +177,7 @@ class Purged(Struct, frozen=True):
 
 
 class JobFilter(Struct, frozen=True):
-    """What `GET /jobs` and `forebay jobs ls` select by; None selects all."""
+    """What `GET /jobs`, `GET /scoring_runs` and `forebay jobs ls` select by; None selects all."""
 
     state: State | None = None
     model: str | None = None

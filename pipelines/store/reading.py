@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.store.cursors import decode_cursor, encode_cursor
+from pipelines.store.cursors import encode_cursor
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
 from pipelines.store.guards import OPEN, guard
 from pipelines.store.port import Counts
+from pipelines.store.selecting import selection
 from schemas.jobs import JobFilter, JobView, Page, Purged, Timings
 from schemas.reasons import Reason
 from schemas.states import State
@@ -70,11 +71,8 @@ class Reading:
         return self.db.write(work)
 
     def list_jobs(self, tenant: str | None, wanted: JobFilter, limit: int, cursor: str | None = None) -> Page:
-        where, values = _conditions(tenant, wanted)
-        if cursor is not None:
-            where.append("j.seq < :before")
-            values["before"] = decode_cursor(cursor, int)[0]
-        sql = _LIST.replace("{where}", " AND ".join(where) or "1 = 1")
+        where, values = selection(tenant, wanted, cursor)
+        sql = _LIST.replace("{where}", where)
         found = self.db.read(lambda connection: self.db.run(connection, sql, limit=limit + 1, **values).all())
         more = encode_cursor(found[limit - 1].seq) if len(found) > limit else None
         return Page(items=[_view(row) for row in found[:limit]], cursor=more)
@@ -103,21 +101,6 @@ class Reading:
     def _over_ids(self, connection: Connection, template: str, tenant: str | None, ids: Sequence[str]) -> Any:
         rows = pack([(id,) for id in sorted(set(ids))])
         return self.db.run(connection, template, _ID, rows=rows, tenant=tenant)
-
-
-def _conditions(tenant: str | None, wanted: JobFilter) -> tuple[list[str], dict[str, Any]]:
-    given: dict[str, tuple[str, Any]] = {
-        "tenant": ("j.tenant = :tenant", tenant),
-        "state": ("j.state = :state", wanted.state),
-        "model": ("j.model = :model", wanted.model),
-        "version": ("j.version = :version", wanted.version),
-        "since": ("j.submitted_at >= :since", wanted.since),
-        "until": ("j.submitted_at < :until", wanted.until),
-    }
-    chosen = {name: pair for name, pair in given.items() if pair[1] is not None}
-    return [condition for condition, _ in chosen.values()], {
-        name: str(value) if name == "state" else value for name, (_, value) in chosen.items()
-    }
 
 
 def _view(row: Any) -> JobView:

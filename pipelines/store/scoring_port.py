@@ -15,7 +15,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from schemas.jobs import Page
+from schemas.jobs import JobFilter, Page
 from schemas.scoring_runs import Progress, RunReason, RunSubmission, RunSummary, RunView, ScoringClaim
 from schemas.states import State
 
@@ -101,7 +101,7 @@ class RunStore(Protocol):
         """What there is of these ids of this tenant; unknown ids are missing."""
         ...
 
-    def list_runs(self, tenant: str, state: State | None, limit: int, cursor: str | None = None) -> Page:
+    def list_runs(self, tenant: str, wanted: JobFilter, limit: int, cursor: str | None = None) -> Page:
         """Newest first. `ValueError` on a malformed cursor."""
         ...
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.store.cursors import decode_cursor, encode_cursor
+from pipelines.store.cursors import encode_cursor
 from pipelines.store.database import Database
 from pipelines.store.dialect import Fields, pack
 from pipelines.store.scoring_port import (
@@ -21,7 +21,8 @@ from pipelines.store.scoring_port import (
     Succeeded,
     TooManyRuns,
 )
-from schemas.jobs import Page, Timings
+from pipelines.store.selecting import selection
+from schemas.jobs import JobFilter, Page, Timings
 from schemas.scoring_runs import (
     MAX_DELIVERIES,
     Progress,
@@ -67,12 +68,7 @@ _WITHDRAW = "UPDATE scoring_runs SET cancel_asked = 0 WHERE seq = :seq AND state
 
 _ID: Fields = (("id", "text"),)
 _READ = f"SELECT {_COLUMNS} FROM {{rows}} JOIN scoring_runs j ON j.tenant = :tenant AND j.run_id = v.id"
-_LIST = f"""
-SELECT {_COLUMNS} FROM scoring_runs j
-WHERE j.tenant = :tenant AND (CAST(:state AS text) IS NULL OR j.state = :state)
-  AND (CAST(:before AS bigint) IS NULL OR j.seq < :before)
-ORDER BY j.seq DESC LIMIT :limit
-"""
+_LIST = f"SELECT {_COLUMNS} FROM scoring_runs j WHERE {{where}} ORDER BY j.seq DESC LIMIT :limit"
 
 _CANCEL_NOW = """
 UPDATE scoring_runs SET state = 'canceled', finished_at = {now}
@@ -153,10 +149,10 @@ class ScoringRuns:
         found = self._db.read(lambda connection: self._db.run(connection, _READ, _ID, rows=rows, tenant=tenant).all())
         return {row.run_id: _view(row) for row in found}
 
-    def list_runs(self, tenant: str, state: State | None, limit: int, cursor: str | None = None) -> Page:
-        before = None if cursor is None else decode_cursor(cursor, int)[0]
-        values: dict[str, Any] = {"tenant": tenant, "state": None if state is None else str(state), "before": before}
-        found = self._db.read(lambda connection: self._db.run(connection, _LIST, limit=limit + 1, **values).all())
+    def list_runs(self, tenant: str, wanted: JobFilter, limit: int, cursor: str | None = None) -> Page:
+        where, values = selection(tenant, wanted, cursor)
+        sql = _LIST.replace("{where}", where)
+        found = self._db.read(lambda connection: self._db.run(connection, sql, limit=limit + 1, **values).all())
         more = encode_cursor(found[limit - 1].seq) if len(found) > limit else None
         return Page(items=[_view(row) for row in found[:limit]], cursor=more)
 

@@ -23,6 +23,7 @@ from pipelines.store.scoring_port import (
 )
 from pipelines.store.scoring_runs import ScoringRuns
 from pipelines.store.sql import SqlStore
+from schemas.jobs import JobFilter
 from schemas.scoring_runs import (
     MAX_DELIVERIES,
     Progress,
@@ -419,19 +420,46 @@ class TestList:
     def test_newest_first_in_pages(self, subject: Subject) -> None:
         names = [subject.submit().run_id for _ in range(5)]
         subject.submit("other", tenant="other")
-        first = subject.runs.list_runs("default", None, 3)
-        rest = subject.runs.list_runs("default", None, 3, first.cursor)
+        first = subject.runs.list_runs("default", JobFilter(), 3)
+        rest = subject.runs.list_runs("default", JobFilter(), 3, first.cursor)
         assert [view.run_id for view in (*first.items, *rest.items)] == names[::-1]
         assert rest.cursor is None
 
-    def test_by_state(self, subject: Subject) -> None:
+    @pytest.mark.parametrize(
+        ("wanted", "found"),
+        [
+            (JobFilter(state=State.FAILED), ["a"]),
+            (JobFilter(model="other"), ["c"]),
+            (JobFilter(version="2"), ["d", "b"]),
+            (JobFilter(model="m", version="2"), ["d", "b"]),
+            (JobFilter(model="other", version="2"), []),
+            (JobFilter(state=State.QUEUED, model="m"), ["d", "b"]),
+        ],
+    )
+    def test_what_is_asked_for(self, subject: Subject, wanted: JobFilter, found: list[str]) -> None:
         subject.bring_to("a", State.FAILED)
-        subject.submit("b")
-        assert [view.run_id for view in subject.runs.list_runs("default", State.FAILED, 9).items] == ["a"]
+        subject.submit("b", version="2")
+        subject.submit("c", model="other")
+        subject.submit("d", version="2")
+        page = subject.runs.list_runs("default", wanted, 1)
+        rest = subject.runs.list_runs("default", wanted, 9, page.cursor) if page.cursor else None
+        items = (*page.items, *(rest.items if rest else ()))
+        assert [view.run_id for view in items] == found
+
+    def test_by_the_time_of_the_submission(self, subject: Subject) -> None:
+        subject.submit("a")
+        subject.pass_time(100)
+        at = subject.submit("b").timings.submitted_at
+        for wanted, found in (
+            (JobFilter(since=at), ["b"]),
+            (JobFilter(until=at), ["a"]),
+            (JobFilter(since=at - 200, until=at + 1), ["b", "a"]),
+        ):
+            assert [view.run_id for view in subject.runs.list_runs("default", wanted, 9).items] == found
 
     def test_a_cursor_of_somebody_else(self, subject: Subject) -> None:
         with pytest.raises(ValueError):
-            subject.runs.list_runs("default", None, 3, "nonsense")
+            subject.runs.list_runs("default", JobFilter(), 3, "nonsense")
 
     def test_what_is_over_goes_with_the_retention(self, subject: Subject) -> None:
         subject.bring_to("a", State.SUCCEEDED)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-KEY = "s3cret"
+KEY = "s3cret-of-these-tests"
 ROWS = 1000
 ENDED = {"succeeded", "failed", "canceled"}
 FAILURES = {

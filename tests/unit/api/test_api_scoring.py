@@ -279,8 +279,24 @@ class TestList:
         done = service.get("/scoring_runs?state=succeeded").json()
         assert [run["run_id"] for run in done["runs"]] == ["run-0"]
 
+    def test_filters_are_those_of_jobs(self, service: Service) -> None:
+        service.submit(run_id="a")
+        version = service.get("/scoring_runs/a").json()["version"]
+        for query, found in (
+            ("model=sum", ["a"]),
+            ("model=other", []),
+            (f"version={version}", ["a"]),
+            ("version=99", []),
+            ("state=queued&model=sum", ["a"]),
+            ("since=2026-01-01T00:00:00Z&until=4000000000", ["a"]),
+            ("since=4000000000", []),
+            ("until=2020-01-01T00:00:00Z", []),
+        ):
+            listed = service.get(f"/scoring_runs?{query}").json()
+            assert [run["run_id"] for run in listed["runs"]] == found, query
+
     def test_bad_filters_are_refused(self, service: Service) -> None:
-        for query in ("state=expired", "limit=0", "cursor=x", "model=sum"):
+        for query in ("state=expired", "limit=0", "cursor=x", "model=..", "since=yesterday", "pool=a"):
             answer = service.get(f"/scoring_runs?{query}")
             assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, query.split("=")[0])
 

@@ -128,6 +128,16 @@ def test_listing_goes_from_page_to_page(client: Driver) -> None:
     assert dict(client.requests[0].url.params) == {"state": "succeeded", "limit": "1"}
 
 
+def test_listing_asks_for_what_is_wanted(client: Driver) -> None:
+    since, until = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC)
+    runs = client(lambda _: JSON(200, json={"runs": [], "cursor": None}))
+    assert list(runs.scoring_runs(model="m", version="3", since=since, until=until)) == []
+    assert dict(client.requests[0].url.params) == {
+        "model": "m", "version": "3", "since": "2026-11-20T00:00:00+00:00", "until": "2026-11-21T00:00:00+00:00",
+        "limit": "100",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"run_id": 1, "status": "queued"}'])
 def test_an_answer_of_something_else_is_told(client: Driver, body: str) -> None:
     with pytest.raises(fc.ForebayError, match="Forebay server"):

@@ -20,6 +20,7 @@ from forebay_client.errors import (
     JobPending,
     JobTimeout,
     NotFound,
+    NotPublished,
     Overloaded,
     Passing,
     ScoringRunCanceled,
@@ -32,6 +33,7 @@ from forebay_client.errors import (
     Unavailable,
 )
 from forebay_client.problems import FieldFault, Problem
+from forebay_client.published import dataset
 from forebay_client.results import Failure, Job, Result, Timings
 from forebay_client.retries import Retries
 from forebay_client.scoring import ScoringProgress, ScoringRun, ScoringSummary
@@ -54,6 +56,7 @@ __all__ = [
     "JobPending",
     "JobTimeout",
     "NotFound",
+    "NotPublished",
     "Overloaded",
     "Passing",
     "Problem",
@@ -71,4 +74,5 @@ __all__ = [
     "Timings",
     "Unauthorized",
     "Unavailable",
+    "dataset",
 ]

@@ -150,11 +150,15 @@ class AsyncClient:
         """Cancel what is queued, or ask what is running to stop."""
         return await self._run(self._do.cancel_scoring_run(run))
 
-    async def scoring_runs(self, *, state: str | None = None, page: int = 100) -> AsyncIterator[ScoringRun]:
+    async def scoring_runs(
+        self, *, state: str | None = None, model: str | None = None, version: str | None = None,
+        since: datetime | None = None, until: datetime | None = None, page: int = 100,
+    ) -> AsyncIterator[ScoringRun]:  # fmt: skip
         """Scoring runs, newest first, fetched page by page as they are drawn."""
+        filters = {"state": state, "model": model, "version": version, "since": since, "until": until, "limit": page}
         cursor: str | None = None
         while True:
-            items, cursor = await self._run(self._do.scoring_page({"state": state, "limit": page}, cursor))
+            items, cursor = await self._run(self._do.scoring_page(filters, cursor))
             for item in items:
                 yield item
             if cursor is None:

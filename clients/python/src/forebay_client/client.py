@@ -160,11 +160,15 @@ class Client:
         """Cancel what is queued, or ask what is running to stop: then `cancel_asked` is true. What ended stays as it is."""
         return self._run(self._do.cancel_scoring_run(run))
 
-    def scoring_runs(self, *, state: str | None = None, page: int = 100) -> Iterator[ScoringRun]:
+    def scoring_runs(
+        self, *, state: str | None = None, model: str | None = None, version: str | None = None,
+        since: datetime | None = None, until: datetime | None = None, page: int = 100,
+    ) -> Iterator[ScoringRun]:  # fmt: skip
         """Scoring runs, newest first, fetched page by page as they are drawn."""
+        filters = {"state": state, "model": model, "version": version, "since": since, "until": until, "limit": page}
         cursor: str | None = None
         while True:
-            items, cursor = self._run(self._do.scoring_page({"state": state, "limit": page}, cursor))
+            items, cursor = self._run(self._do.scoring_page(filters, cursor))
             yield from items
             if cursor is None:
                 return

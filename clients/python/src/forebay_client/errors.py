@@ -71,6 +71,10 @@ class NotFound(ForebayError):
     """404: no such job, scoring run, model or version."""
 
 
+class NotPublished(ForebayError):
+    """There is no output of a scoring run at this address: no run of it succeeded yet."""
+
+
 class Gone(ForebayError):
     """410: the job ended and was purged at the end of its retention."""
 
