@@ -13,14 +13,13 @@ from msgspec.structs import replace
 from pipelines.catalog import ModelVersion
 from pipelines.scoring import faults
 from pipelines.scoring.faults import ScoreFault
-from pipelines.scoring.opening import open_files
 from pipelines.scoring.part import PartScorer
-from pipelines.scoring.run import PLAN
 from pipelines.scoring.storage.opening import open_storage
 from schemas.scoring import PartDone
 from workers.errors import BadArtifact, RuntimeMissing, one_line
 from workers.scoring_processes import scored
 from workers.scoring_recipe import Recipe, scorer_of
+from workers.scoring_shared import check_shared
 from workers.scoring_shipping import Depot, Shipment
 
 log = logging.getLogger("forebay.scoring")
@@ -95,7 +94,7 @@ class PartActor:
 
     def _laid_out(self) -> Recipe:
         if self._here is None:
-            _check_shared(self._recipe)
+            check_shared(self._recipe)
             version = self._depot.lay_out(self._shipment, self._recipe.version, ray.get)
             self._here = replace(self._recipe, version=version)
         return self._here
@@ -137,23 +136,3 @@ def _carefully(recipe: Recipe, number: int) -> PartDone:
 
 def _go_on(rows: int, rejected: int) -> bool:
     return True
-
-
-def _check_shared(recipe: Recipe) -> None:
-    """Before anything is written: a machine that does not share the folders would keep its parts to itself. Raises BadInput,
-    StorageFault."""
-    storage = open_storage(recipe.output)
-    records, _ = storage.run(recipe.plan.order.run_id)
-    if records.get(PLAN) is None:
-        raise faults.StorageFault(
-            f"{storage.name}: this machine does not see the run that was begun there: with --engine ray the output must be on "
-            "S3, or in a folder that every machine of the cluster has at the same path"
-        )
-    files = open_files(recipe.input)
-    there = {file.path for file in files.listed()}
-    missing = [file.path for file in recipe.plan.files if file.path not in there]
-    if missing:
-        raise faults.BadInput(
-            f"{files.name}: this machine does not see {missing[0]}: with --engine ray the input must be on S3, or in a folder "
-            "that every machine of the cluster has at the same path"
-        )

@@ -27,7 +27,10 @@ def connected(address: str | None) -> Iterator[None]:
         with _hushed():
             ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as fault:
-        raise ScoreFault(f"Ray at {address or 'this machine'}: {one_line(fault, 300)}") from fault
+        raise ScoreFault(
+            f"Ray at {address or 'this machine'}: {one_line(fault, 300)}; a cluster with tokens needs the same RAY_AUTH_MODE and "
+            "token here"
+        ) from fault
     try:
         yield
     finally:
