@@ -96,7 +96,7 @@ $(VENV)/.base-stamp: $(PINNED)
 
 $(VENV)/.test-stamp: $(VENV)/.base-stamp
 	@echo "Adding PyTorch and the tools of tests and checks …"
-	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,s3,redis,scoring,test,dev]' -e clients/python
+	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,s3,redis,scoring,ray,test,dev]' -e clients/python
 	@touch $@
 
 $(AIRFLOW_VENV)/.stamp: deploy/airflow/pyproject.toml deploy/airflow/constraints.txt clients/python/pyproject.toml

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -25,14 +25,17 @@ from pipelines.scoring.storage.port import Failpoint, Storage, nothing
 from pipelines.scoring.storage.postgres.address import is_table
 from schemas.scoring import Manifest, Order
 from workers.artifacts import sha256
+from workers.errors import RuntimeMissing
 from workers.hooks import load_hooks
 from workers.loading import is_columnar, load, warm
 from workers.scored_model import ScoredModel
-from workers.scoring_child import Recipe
 from workers.scoring_engine import InProcess, Local
 from workers.scoring_processes import Processes
+from workers.scoring_recipe import Recipe, elsewhere
 
 RUN_ID_CHARS = 128
+
+EngineName = Literal["local", "ray"]
 
 
 class ScorePlan(Struct, frozen=True):
@@ -50,8 +53,11 @@ class ScorePlan(Struct, frozen=True):
     skip_corrupt: bool = False
     overwrite: bool = False
     part_rows: int = 1_000_000
-    workers: int = 1
-    """Processes, each with a replica of the model."""
+    workers: int | None = None
+    """Processes, each with a replica of the model; None: one, on a Ray cluster as many as it has CPUs (or GPUs)."""
+    engine: EngineName = "local"
+    ray_address: str | None = None
+    """Of its head, host:port; None: as Ray finds it."""
 
 
 class RetryPlan(Struct, frozen=True):
@@ -158,11 +164,22 @@ def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion, tell: Ca
     def recipe(work: Work) -> Recipe:
         return Recipe(version, settings.device, work.plan, plan.input, plan.output)
 
-    if plan.workers > 1:
+    if plan.engine == "ray":
+        return _ray(settings, plan, recipe)
+    if plan.workers is not None and plan.workers > 1:
         return Processes(plan.workers, recipe)
     loaded = load(version, settings.device)
     warm(loaded, version)
     return Local(InProcess(ScoredModel(loaded)), lambda: Processes(1, recipe), tell)
+
+
+def _ray(settings: Settings, plan: ScorePlan, recipe: Callable[[Work], Recipe]) -> Engine:
+    """Raises RuntimeMissing."""
+    try:
+        from workers.scoring_ray import RayData
+    except ImportError as missing:
+        raise RuntimeMissing(f"Ray is not installed ({missing.name}): pip install 'forebay[ray]'") from missing
+    return RayData(plan.ray_address, plan.workers, lambda work: elsewhere(recipe(work)))
 
 
 def order_of(plan: ScorePlan, version: ModelVersion, input: str, output: str) -> Order:

@@ -4,38 +4,20 @@ import ctypes
 import os
 import signal
 import threading
-import time
 from multiprocessing.connection import Connection
 
 from msgspec import Struct
 
-from pipelines.catalog import ModelVersion
-from pipelines.scoring.assembling import assemble
-from pipelines.scoring.dataset import parquet_files, read_footers
 from pipelines.scoring.faults import Hung, ScoreFault
-from pipelines.scoring.opening import open_files
 from pipelines.scoring.part import PartScorer, Stopped
-from pipelines.scoring.storage.opening import open_storage
 from pipelines.scoring.suspects import Suspects
-from schemas.scoring import PartDone, Plan
+from schemas.scoring import PartDone
 from workers.errors import BadArtifact, RuntimeMissing
-from workers.loading import load
-from workers.scored_model import ScoredModel
+from workers.scoring_recipe import Recipe, scorer_of
 
 _PR_SET_PDEATHSIG = 1
 HUNG = 124
 """Exit code of a process whose model does not come back, as `timeout` has it."""
-
-
-class Recipe(Struct, frozen=True):
-    """What a process needs to score parts of a plan by itself."""
-
-    version: ModelVersion
-    device: str
-    plan: Plan
-    input: str
-    """Addresses, with what is left out of the plan's names."""
-    output: str
 
 
 class Task(Struct, frozen=True):
@@ -70,7 +52,7 @@ def serve(parent: Connection, recipe: Recipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        scorer = _scorer(recipe)
+        scorer = scorer_of(recipe)
         while True:
             task: Task = parent.recv()
             parent.send(Finished(_score(parent, scorer, recipe, task)))
@@ -80,17 +62,6 @@ def serve(parent: Connection, recipe: Recipe) -> None:
         parent.send(Failed(fault))
     except (EOFError, BrokenPipeError, Stopped):
         pass
-
-
-def _scorer(recipe: Recipe) -> PartScorer:
-    order = recipe.plan.order
-    model = ScoredModel(load(recipe.version, recipe.device))
-    files = open_files(recipe.input)
-    planned = {file.path for file in recipe.plan.files}
-    data, _ = read_footers(files, [each for each in parquet_files(files) if each.path in planned], skip_corrupt=False)
-    assembly = assemble(order, recipe.version.spec, not model.columnar, data)
-    _, parts = open_storage(recipe.output).run(order.run_id)
-    return assembly.scorer(data, recipe.plan.files, model, parts, time.sleep)
 
 
 def _score(parent: Connection, scorer: PartScorer, recipe: Recipe, task: Task) -> PartDone:

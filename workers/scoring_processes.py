@@ -15,7 +15,8 @@ from pipelines.scoring.run import Work
 from pipelines.scoring.suspects import Suspects
 from schemas.reasons import Reason
 from schemas.scoring import PartDone
-from workers.scoring_child import HUNG, Failed, Finished, Moved, Recipe, Running, Task, serve
+from workers.scoring_child import HUNG, Failed, Finished, Moved, Running, Task, serve
+from workers.scoring_recipe import Recipe
 
 MOST_ENDS = 20
 """Of processes in one part: so many rows of it may each take one down."""
@@ -64,51 +65,57 @@ class Processes:
         self._recipe = recipe
 
     def score(self, work: Work, numbers: Sequence[int], tell: Tell) -> Iterator[PartDone]:
-        recipe = self._recipe(work)
-        left = deque(Task(number, Suspects()) for number in numbers)
-        children = [_Child(recipe) for _ in range(min(self._count, len(left)))]
-        try:
-            for child in children:
+        return scored(self._count, self._recipe(work), numbers, tell)
+
+
+def scored(count: int, recipe: Recipe, numbers: Sequence[int], tell: Tell) -> Iterator[PartDone]:
+    """By so many processes. Raises ScoreFault, Stopped."""
+    left = deque(Task(number, Suspects()) for number in numbers)
+    children = [_Child(recipe) for _ in range(min(count, len(left)))]
+    try:
+        for child in children:
+            child.give(left.popleft())
+        while any(child.task is not None for child in children):
+            for place, child in _speaking(children):
+                yield from _hear(child, tell, left)
+                if child.task is not None and child.connection.closed:
+                    children[place] = _Child(recipe)
+                    children[place].give(child.task)
+    finally:
+        for child in children:
+            child.close()
+
+
+def _hear(child: _Child, tell: Tell, left: "deque[Task]") -> Iterator[PartDone]:
+    assert child.task is not None
+    try:
+        said = child.connection.recv()
+    except (EOFError, ConnectionResetError):
+        _ended(child, tell)
+        return
+    match said:
+        case Running(batch, row):
+            child.running = (batch, row)
+        case Moved(rows, rejected):
+            child.moved = Moved(child.moved.rows + rows, child.moved.rejected + rejected)
+            if not tell(rows, rejected):
+                raise Stopped
+        case Finished(part):
+            child.task = None
+            if left:
                 child.give(left.popleft())
-            while any(child.task is not None for child in children):
-                for place, child in _speaking(children):
-                    yield from self._hear(child, tell, left)
-                    if child.task is not None and child.connection.closed:
-                        children[place] = _Child(recipe)
-                        children[place].give(child.task)
-        finally:
-            for child in children:
-                child.close()
+            yield part
+        case Failed(fault):
+            raise fault
 
-    def _hear(self, child: _Child, tell: Tell, left: "deque[Task]") -> Iterator[PartDone]:
-        assert child.task is not None
-        try:
-            said = child.connection.recv()
-        except (EOFError, ConnectionResetError):
-            self._ended(child, tell)
-            return
-        match said:
-            case Running(batch, row):
-                child.running = (batch, row)
-            case Moved(rows, rejected):
-                child.moved = Moved(child.moved.rows + rows, child.moved.rejected + rejected)
-                if not tell(rows, rejected):
-                    raise Stopped
-            case Finished(part):
-                child.task = None
-                if left:
-                    child.give(left.popleft())
-                yield part
-            case Failed(fault):
-                raise fault
 
-    def _ended(self, child: _Child, tell: Tell) -> None:
-        """Its part is another's now: `task` says with what care, and the closed connection that it has to be begun again."""
-        assert child.task is not None
-        suspects = child.task.suspects.after(child.running, MOST_ENDS, child.task.number, *child.how_it_ended())
-        tell(-child.moved.rows, -child.moved.rejected)
-        child.task = Task(child.task.number, suspects)
-        child.connection.close()
+def _ended(child: _Child, tell: Tell) -> None:
+    """Its part is another's now: `task` says with what care, and the closed connection that it has to be begun again."""
+    assert child.task is not None
+    suspects = child.task.suspects.after(child.running, MOST_ENDS, child.task.number, *child.how_it_ended())
+    tell(-child.moved.rows, -child.moved.rejected)
+    child.task = Task(child.task.number, suspects)
+    child.connection.close()
 
 
 def _speaking(children: Sequence[_Child]) -> list[tuple[int, _Child]]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from schemas.scoring import Manifest, PartDone, Plan
 
 LINE_EVERY_S = 10.0
+
+
+class Engine(StrEnum):
+    LOCAL = "local"
+    RAY = "ray"
 
 
 score_app = typer.Typer(no_args_is_help=True)
@@ -48,7 +54,16 @@ def score(
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Pass over files that cannot be read.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what another run published.")] = False,
     part_rows: Annotated[int, typer.Option(min=1, help="Rows of the input to one file of the output.")] = 1_000_000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, each with a replica of the model.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes, each with a replica of the model.", show_default="1; with ray all CPUs, or GPUs"
+        ),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="This machine, or a Ray cluster.")] = Engine.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option(help="The cluster's head, host:port.", show_default="as Ray finds it")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     models: Models = None,
     home: Home = None,
@@ -59,6 +74,8 @@ def score(
     if model is None or input is None or output is None:
         missing = "--model" if model is None else "--input" if input is None else "--output"
         raise CommandError(f"missing option {missing}; see forebay score --help", Exit.USAGE)
+    if ray_address is not None and engine is not Engine.RAY:
+        raise CommandError("--ray-address: expected --engine ray with it", Exit.USAGE)
     from forebay.settings import load
 
     settings, scoring = load(models=models, home=home), _scoring()
@@ -67,6 +84,7 @@ def score(
         columns=dict(_pair(each) for each in columns or ()),
         passthrough=None if passthrough is None else _names(passthrough), max_rejects=max_rejects,
         skip_corrupt=skip_corrupt, overwrite=overwrite, part_rows=part_rows, workers=workers,
+        engine=engine.value, ray_address=ray_address,
     )  # fmt: skip
     with _bar() as show:
         progress = Progress(time.monotonic, _say, show)
