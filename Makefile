@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 AIRFLOW_VENV := .venv-airflow
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Much of a test is waiting for a lease or a server: two at a time take little more than half as long.
-PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+# In the order of their names: the short ones of tests/unit fill up the end.
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+COVER := --cov --cov-branch
+QUICK_TESTS := tests/unit tests/flow
 PINNED := pyproject.toml clients/python/pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -31,18 +34,21 @@ check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file clients/python/pyproject.toml clients/python/src
 	$(BIN)/lint-imports
-	$(PYTEST) tests/unit tests/flow -q -m "not soak"
+	$(PYTEST) $(QUICK_TESTS) -q -m "not soak" $(if $(COVERED),$(COVER) --cov-report=)
 
 .PHONY: airflow
 airflow: $(AIRFLOW_VENV)/.stamp ## Build .venv-airflow: Airflow with forebay-airflow, apart, since its pins are not ours
 
-.PHONY: test
-test: $(VENV)/.test-stamp ## Every test, with line and branch coverage, on servers of its own
+.PHONY: servers
+servers: $(VENV)/.test-stamp ## What the tests' servers and checks are made of: Kafka, ElasticMQ, tools, Airflow
 	@$(BIN)/python -m tests.services.kafka_jars || test "$$CI" != true
 	@$(BIN)/python -m tests.services.elasticmq_jars || test "$$CI" != true
 	@$(BIN)/python -m tests.deploy.tools || test "$$CI" != true
 	@$(MAKE) --no-print-directory airflow || test "$$CI" != true
-	$(PYTEST) tests -m "not soak" --cov --cov-branch --cov-report=term
+
+.PHONY: test
+test: servers ## Every test, with line and branch coverage, on servers of its own
+	$(PYTEST) tests -m "not soak" $(COVER) --cov-report=term $(if $(CHECKED),--cov-append $(QUICK_TESTS:%=--ignore=%))
 
 .PHONY: soak
 soak: $(VENV)/.test-stamp ## The long runs

@@ -100,7 +100,7 @@ class MemoryQueue:
         if self._delayed:
             self._ready.extend(message for at, message in self._delayed if at <= now)
             self._delayed = [(at, message) for at, message in self._delayed if at > now]
-        late = [receipt for receipt, (until, _) in self._out.items() if until <= now] if self._out else []
+        late = [receipt for receipt, (until, _) in list(self._out.items()) if until <= now]
         for receipt in late:
             self._ready.append(self._out.pop(receipt)[1])
 
