@@ -45,6 +45,8 @@ def subject(request: pytest.FixtureRequest, output_of: Callable[[str], Subject])
 
 
 @pytest.fixture(params=["folder", "s3", "table"])
-def any_subject(request: pytest.FixtureRequest, output_of: Callable[[str], Subject]) -> Subject:
+def any_subject(request: pytest.FixtureRequest, output_of: Callable[[str], Subject]) -> Iterator[Subject]:
     """For what is the same of files and of rows."""
-    return output_of(request.param)
+    subject = output_of(request.param)
+    yield subject
+    subject.close()

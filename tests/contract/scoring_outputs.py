@@ -43,14 +43,21 @@ class Subject:
         self.out = out
         self._given = objects
         self._table = table
+        self._opened: list[TableStorage] = []
 
     def open(self, failpoint: Failpoint = nothing, **given: Any) -> Storage:
         """Another process would do the same."""
         if self.kind == "folder":
             return FolderStorage(self.out, failpoint)
         if self.kind == "table":
-            return TableStorage(address.parse(self._table), failpoint, Times(beat=3600.0), **given)
+            self._opened.append(TableStorage(address.parse(self._table), failpoint, Times(beat=3600.0), **given))
+            return self._opened[-1]
         return BucketStorage(self.objects, self.objects, failpoint, Times(beat=3600.0), **given)
+
+    def close(self) -> None:
+        """What keeps connections of its own."""
+        for storage in self._opened:
+            storage.close()
 
     @property
     def objects(self) -> Objects:

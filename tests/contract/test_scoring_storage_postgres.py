@@ -134,15 +134,7 @@ def test_a_run_is_seen_when_it_is_published_and_not_before(place: Place) -> None
     assert place.left() == []
 
 
-BEFORE = [
-    "part-written",
-    "part-noted",
-    "part-copied",
-    "part-committed",
-    "publish-checked",
-    "publish-filled",
-    "publish-entered",
-]
+BEFORE = ["part-copied", "part-committed", "publish-filled", "publish-entered"]
 
 
 @pytest.mark.parametrize("step", BEFORE)
@@ -485,7 +477,7 @@ class Proxy:
             other.shutdown(socket.SHUT_WR)
 
 
-@pytest.mark.parametrize("step", ["part-noted", "part-copied", "part-committed", "publish-filled", "publish-entered"])
+@pytest.mark.parametrize("step", ["part-copied", "part-committed", "publish-entered"])
 def test_a_connection_that_is_cut_is_told_and_loses_nothing(place: Place, step: str) -> None:
     proxy = Proxy(place.url)
 

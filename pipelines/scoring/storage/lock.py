@@ -48,10 +48,6 @@ class Seen(Struct, frozen=True):
     """The storage knows that who wrote it is there no more."""
 
 
-class Blocked(StorageFault):
-    """Somebody is just deciding something under this lock."""
-
-
 class Cell(Protocol):
     """Everything raises StorageFault."""
 
@@ -65,8 +61,7 @@ class Cell(Protocol):
         ...
 
     def write(self, holder: Holder, tag: str | None) -> str | None:
-        """Only over what has this tag; None: only where there is nothing. The new tag, or None when it was refused. Raises
-        Blocked."""
+        """Only over what has this tag; None: only where there is nothing. The new tag, or None when it was refused."""
         ...
 
 

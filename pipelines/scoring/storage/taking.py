@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from pipelines.clock import Clock
 from pipelines.scoring.faults import RunBusy
-from pipelines.scoring.storage.lock import Blocked, Cell, CellLock, Holder, Seen, Times
+from pipelines.scoring.storage.lock import Cell, CellLock, Holder, Seen, Times
 
 _ROUNDED = 1.0
 """A storage's clock may tell whole seconds only, so that a difference of two may be one too many."""
@@ -34,21 +34,13 @@ class Taking(Struct, frozen=True):
             since = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds")
             mine = Holder(holder or "somebody", run_id, fence, 0, since, self.times.lease, self.token())
             began = self.clock.monotonic()
-            tag = self._written(mine, free)
+            tag = self.cell.write(mine, None if free is None else free.tag)
             if tag is not None:
                 self.taken(mine)
                 return CellLock(self.beating, mine, tag, began, self.times, self.clock).start()
             first = self.cell.read()
             if first is not None and first.holder.holder:
                 raise self._busy(first)  # who was faster just now is alive
-
-    def _written(self, mine: Holder, free: Seen | None) -> str | None:
-        try:
-            return self.cell.write(mine, None if free is None else free.tag)
-        except Blocked:
-            if free is not None and free.holder.holder:
-                raise self._busy(free) from None
-            raise
 
     def _await_free(self, tell: Callable[[str], None]) -> Seen | None:
         """Whoever holds it is alive when it beats while we look; otherwise its lease ends."""

@@ -105,6 +105,40 @@ def test_without_an_endpoint_in_the_root_there_is_none() -> None:
     refused(["s3://lake/nightly"], "s3://lake/nightly/x?endpoint=http://evil", "s3://lake/nightly/out")
 
 
+def test_tables_get_the_roots_user_and_options() -> None:
+    roots = ["s3://lake/nightly", "postgresql://me:s3cret@db:5432/lake?sslmode=require#scores"]
+    asked = "postgresql://DB:5432/lake?mode=upsert&key=id,ts#scores.nightly"
+    found = admitted(roots, "s3://lake/nightly/in", asked)[1]
+    assert found == "postgresql://me:s3cret@DB:5432/lake?sslmode=require&mode=upsert&key=id,ts#scores.nightly"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["postgresql://db/lake#t", "postgresql://db/lake#other.t", "postgresql://db/other#scores.t", "postgresql://evil/lake#scores.t",
+     "postgresql://me@db/lake#scores.t", "postgresql://db/lake?sslmode=disable#scores.t", "postgresql://db/lake?host=evil#scores.t",
+     "postgresql://db/lake#scores._forebay_scoring", "postgresql://db/lake#scores.t_rejects", "postgresql://db/lake#scores"],
+)  # fmt: skip
+def test_what_leads_out_of_a_schema_is_refused(uri: str) -> None:
+    told = refused(["s3://lake/nightly", "postgresql://me:s3cret@db/lake#scores"], "s3://lake/nightly/in", uri)
+    assert told.field == "output"
+    assert "s3cret" not in str(told)
+
+
+def test_tables_are_refused_where_no_root_names_a_schema() -> None:
+    told = refused(["s3://lake/nightly"], "s3://lake/nightly/in", "postgresql://db/lake#t")
+    assert "FOREBAY_SCORING_ROOTS" in str(told)
+    refused(["postgresql://db/lake#s"], "postgresql://db/lake#s.t", "postgresql://db/lake#s.t")
+
+
+def test_a_tenants_own_schema() -> None:
+    roots = ["s3://lake/in", "postgresql://db/lake#of_{tenant}"]
+    assert (
+        admitted(roots, "s3://lake/in", "postgresql://db/lake#of_team-a.1.t", "team-a.1")[1]
+        == "postgresql://db/lake#of_team-a.1.t"
+    )
+    refused(roots, "s3://lake/in", "postgresql://db/lake#of_a.t", "b")
+
+
 def test_a_tenants_own_root(root: Path) -> None:
     roots = ["s3://lake/{tenant}/x", f"{root}/{{tenant}}"]
     assert admitted(roots, "s3://lake/a/x/in", f"{root}/a/out", "a") == ("s3://lake/a/x/in", f"{root}/a/out")
@@ -112,7 +146,18 @@ def test_a_tenants_own_root(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "root", ["data", "", "gs://lake", "s3://", "s3://u:secret@lake", "/data/../x", "s3://lake?x=1"]
+    "root",
+    [
+        "data",
+        "",
+        "gs://lake",
+        "s3://",
+        "s3://u:secret@lake",
+        "/data/../x",
+        "s3://lake?x=1",
+        "postgresql://u:secret@db/lake",
+        "postgresql://u:secret@db/l?mode=upsert&key=a#s",
+    ],
 )
 def test_a_root_that_is_none(root: str) -> None:
     with pytest.raises(ValueError) as caught:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 import psycopg
-from psycopg import errors
 
 from pipelines.scoring.faults import StorageFault
-from pipelines.scoring.storage.lock import Blocked, Holder, Seen, Times
+from pipelines.scoring.storage.lock import Holder, Seen, Times
+from pipelines.scoring.storage.postgres import fence
 from pipelines.scoring.storage.postgres.database import LOCKS, Connection, Database
 
 TIMES = Times(beat=1.0, lease=20.0, look=0.5)
@@ -27,8 +27,10 @@ _ROW = """%(output)s, %(token)s, %(holder)s::json, {version}, clock_timestamp(),
     (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"""
 _COLUMNS = "output, token, holder, version, beaten_at, backend, backend_start"
 _MAKE = f"INSERT INTO {{locks}} ({_COLUMNS}) SELECT {_ROW.format(version=1)} ON CONFLICT DO NOTHING RETURNING version"
+# Nobody takes it over while its holder writes under it; the holder's own beats go on.
 _SWAP = f"""UPDATE {{locks}} SET ({_COLUMNS}) = (SELECT {_ROW.format(version="version + 1")})
-WHERE output = %(output)s AND version = %(tag)s RETURNING version"""  # noqa: S608  # put together from constants
+WHERE output = %(output)s AND version = %(tag)s AND (token = %(token)s OR pg_try_advisory_xact_lock(%(fence)s))
+RETURNING version"""  # noqa: S608  # put together from constants
 
 
 class RowCell:
@@ -59,6 +61,7 @@ class RowCell:
             "output": self._database.at.table,
             "token": holder.token,
             "holder": msgspec.json.encode(holder).decode(),
+            "fence": fence.number(self._database),
             "tag": None if tag is None else int(tag),
         }
         with self._transaction() as connection:
@@ -82,8 +85,6 @@ class RowCell:
                     self._kept.execute(_LIMITS)
                     yield self._kept
         except StorageFault as fault:
-            if isinstance(fault.__cause__, errors.QueryCanceled):
-                raise Blocked(f"{self.at}: something is just being decided there") from fault
             if isinstance(fault.__cause__, psycopg.OperationalError):
                 self.close()
             raise

@@ -1,20 +1,22 @@
-"""What is written under the lock of a table says so, in the same transaction."""
+"""What is written under the lock of a table: nobody takes the lock over before the end of that transaction."""
+
+import hashlib
 
 from pipelines.scoring.faults import LockLost
 from pipelines.scoring.storage.postgres.database import Connection, Database
 
-_SEE = "SELECT token FROM {locks} WHERE output = %s FOR SHARE"
-_LOCK = "SELECT token FROM {locks} WHERE output = %s FOR UPDATE"
-_BEAT = "UPDATE {locks} SET version = version + 1, beaten_at = clock_timestamp() WHERE output = %s"
+_TOKEN = "SELECT token FROM {locks} WHERE output = %s"
 
 
-def check(connection: Connection, database: Database, token: str, decide: bool = False) -> None:
-    """Nobody takes it over before the end of the transaction. `decide`: nor does the holder beat. Raises LockLost."""
-    found = connection.execute(database.sql(_LOCK if decide else _SEE), [database.at.table]).fetchone()
+def number(database: Database) -> int:
+    """Of the advisory lock that those share who write under the lock of this table; who takes it over needs it alone."""
+    named = f"forebay {database.at.database} {database.at.schema}.{database.at.table}"
+    return int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], signed=True)
+
+
+def check(connection: Connection, database: Database, token: str) -> None:
+    """Raises LockLost."""
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [number(database)])
+    found = connection.execute(database.sql(_TOKEN), [database.at.table]).fetchone()
     if found is None or found[0] != token:
         raise LockLost(f"output {database.at}: somebody took the lock over: start the same command again")
-
-
-def beat(connection: Connection, database: Database) -> None:
-    """As the last of a transaction in which the holder could not: who waited for it finds a holder that is alive."""
-    connection.execute(database.sql(_BEAT), [database.at.table])

@@ -78,8 +78,8 @@ class SpooledPart:
         return len(data)
 
     def finish(self, rows: int) -> StoredFile:
-        self._failpoint("part-written")
         with self._spool, _disk(self._database):
+            self._failpoint("part-written")
             self._spool.flush()
             try:
                 parquet = pq.ParquetFile(self._spool)

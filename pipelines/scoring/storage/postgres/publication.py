@@ -45,7 +45,7 @@ class Publication:
         """See `pipelines.scoring.storage.port.Storage`."""
         try:
             with self._database.transaction() as connection:
-                fence.check(connection, self._database, self._token, decide=True)
+                fence.check(connection, self._database, self._token)
                 self._failpoint("publish-checked")
                 if self._is_there(connection, overwrite):
                     return
@@ -56,7 +56,6 @@ class Publication:
                 self._failpoint("publish-filled")
                 kept = self._fill_rejects(connection, rejects, overwrite)
                 self._enter(connection, kept)
-                fence.beat(connection, self._database)
                 self._failpoint("publish-entered")
         except (BadInput, StorageFault) as fault:
             if isinstance(fault.__cause__, errors.CardinalityViolation):

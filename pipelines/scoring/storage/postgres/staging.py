@@ -96,8 +96,8 @@ def _told(database: Database, path: str, name: str, values: pa.Array, first: int
         return rendered(values)
     except HoldsNul as fault:
         raise BadInput(
-            f"{where}: row {first + fault.args[0]:,} of {path} holds U+0000, which no text of PostgreSQL can: clean it, or leave"
-            " the column out"
+            f"{where}: row {first + fault.args[0]:,} of {path} holds U+0000, which no text of PostgreSQL can: clean it, or"
+            " leave the column out"
         ) from None
     except (pa.ArrowException, ValueError, OverflowError) as fault:
         raise BadInput(f"{where}: {values.type} of {path} cannot be written: {' '.join(str(fault).split())}") from None
