@@ -1,6 +1,6 @@
 """Work that goes on ahead of who wants it, so that reading, running and writing overlap."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, TypeVar
@@ -10,6 +10,7 @@ from msgspec import Struct
 T = TypeVar("T")
 _LOOK_S = 0.1
 """How soon who is ahead sees that nobody wants more."""
+_WAITING_S = 1.0
 
 
 class _Item(Struct, Generic[T]):
@@ -24,15 +25,17 @@ class _End(Struct):
     pass
 
 
-def ahead(items: Iterator[T], depth: int, name: str) -> Generator[T, None, None]:
+def ahead(
+    items: Iterator[T], depth: int, name: str, waiting: Callable[[], None] = lambda: None
+) -> Generator[T, None, None]:
     """The same, made by a thread that is at most `depth` items ahead. What it raises is raised here, in its place. Closing
-    this closes `items` too."""
+    this closes `items` too. `waiting`: called every second or so while the next one is not there yet; what it raises ends it."""
     made: Queue[_Item[T] | _Raised | _End] = Queue(depth)
     stop = Event()
     thread = Thread(target=_work, args=(items, made, stop), name=name, daemon=True)
     thread.start()
     try:
-        while isinstance(got := made.get(), _Item):
+        while isinstance(got := _get(made, waiting), _Item):
             yield got.value
         if isinstance(got, _Raised):
             raise got.fault
@@ -64,6 +67,14 @@ def _put(made: "Queue[_Item[T] | _Raised | _End]", item: _Item[T] | _Raised | _E
         except Full:
             continue
     return False
+
+
+def _get(made: "Queue[_Item[T] | _Raised | _End]", waiting: Callable[[], None]) -> _Item[T] | _Raised | _End:
+    while True:
+        try:
+            return made.get(timeout=_WAITING_S)
+        except Empty:
+            waiting()
 
 
 def _drain(made: "Queue[_Item[T] | _Raised | _End]") -> None:

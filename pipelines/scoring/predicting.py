@@ -53,6 +53,10 @@ class Answered(Struct, frozen=True):
     rejects: Sequence[Reject]
 
 
+class Stopped(Exception):
+    """Whoever is told of progress wants no more."""
+
+
 class Predictor:
     """Called by one thread."""
 
@@ -65,10 +69,15 @@ class Predictor:
         self._answers = answers
         self._kept = list(kept)
         self._runner: Runner[Tensors, Tensors] = Runner(model, chance, sleep)
+        self._stopped: Callable[[], bool] = lambda: False
         self.schema_names = [*self._kept, *answers.schema.names]
 
-    def answers(self, batches: Iterable[pa.RecordBatch], suspects: Suspects, announce: Announce) -> Iterator[Answered]:
-        """`announce`: told before each batch, and before each row of a suspect one."""
+    def answers(
+        self, batches: Iterable[pa.RecordBatch], suspects: Suspects, announce: Announce, stopped: Callable[[], bool]
+    ) -> Iterator[Answered]:
+        """`announce`: told before each batch, and before each row of a suspect one. Raises Stopped, within a batch too, once
+        `stopped`."""
+        self._stopped = stopped
         for number, batch in enumerate(batches):
             announce(number, None)
             if number in suspects.careful:
@@ -92,6 +101,7 @@ class Predictor:
                 found.append(_CRASHED)
                 continue
             announce(int(place))
+            self._check()
             found += self._runner.run([item], lambda: PATIENCE_S, alone=True)
         return self._together(batch, rows, *self._sorted_out(found))
 
@@ -116,6 +126,7 @@ class Predictor:
         found: list[Tensors | Refused] = []
         most = self._model.batching.max_batch_size
         for start in range(0, given.count, most):
+            self._check()
             items = _items(given, start, min(start + most, given.count))
             found += self._runner.run(items, lambda: PATIENCE_S)
         return self._sorted_out(found)
@@ -124,15 +135,25 @@ class Predictor:
         refused = {place: each for place, each in enumerate(found) if isinstance(each, Refused)}
         return self._answers.columns([each for each in found if not isinstance(each, Refused)]), refused
 
+    def _predicted(self, batch: Tensors) -> Tensors:
+        self._check()
+        return self._model.predict_batch(batch)
+
+    def _check(self) -> None:
+        if self._stopped():
+            raise Stopped
+
     def _quickly(self, given: Stacked) -> list[pa.Array] | None:
         """None when anything is off: one by one it is found what."""
         most = self._model.batching.max_batch_size
         try:
             parts = [
-                self._model.predict_batch({n: t[start : start + most] for n, t in given.tensors.items()})
+                self._predicted({n: t[start : start + most] for n, t in given.tensors.items()})
                 for start in range(0, given.count, most)
             ]
             stacked = parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+        except Stopped:
+            raise
         except Exception:  # noqa: BLE001  # the long way round finds whose fault it is
             return None
         return self._answers.stacked(stacked, given.count)
