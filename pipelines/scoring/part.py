@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from threading import Event
 
 import pyarrow as pa
 from msgspec import Struct
 
 from pipelines.scoring.overlap import ahead, well
 from pipelines.scoring.predicting import Answered, Predictor, Reject
+from pipelines.scoring.predicting import Stopped as Stopped
 from pipelines.scoring.reading import Reader
 from pipelines.scoring.rejecting import write_rejects
 from pipelines.scoring.storage.port import Parts
@@ -28,10 +30,6 @@ NONE = Suspects()
 
 def nobody(batch: int, row: int | None) -> None:
     """Nobody wants to know what runs."""
-
-
-class Stopped(Exception):
-    """Whoever is told of progress wants no more."""
 
 
 class PartScorer(Struct, frozen=True):
@@ -55,9 +53,18 @@ class PartScorer(Struct, frozen=True):
         file = ParquetFile(self.parts, path, self.schema)
         try:
             batches = ahead(self.reader.batches(part), DEPTH, "forebay-reading")
+<<<<<<< HEAD
             answers = ahead(self.predictor.answers(batches, suspects, announce), DEPTH, "forebay-running", self.check)
+=======
+            stop = Event()
+            running = self.predictor.answers(batches, suspects, announce, stop.is_set)
+            answers = ahead(running, DEPTH, "forebay-running", lambda: _ask(tell, stop))
+>>>>>>> f4728413cf91e4a6de69a219b064a057b6186bc6
             with closing(answers):
-                read, rejects = _write(answers, file, tell)
+                try:
+                    read, rejects = _write(answers, file, tell)
+                finally:
+                    stop.set()  # before it is closed, which waits for the batch that is running
             stored = file.finish(even_empty=part.number == 0)
             rejected = write_rejects(self.parts, path, rejects, self.reader, self.files)
         except BaseException:
@@ -76,6 +83,13 @@ def _write(answers: Iterable[Answered], file: ParquetFile, tell: Tell) -> tuple[
         if not tell(answered.read, len(answered.rejects)):
             raise Stopped
     return read, rejects
+
+
+def _ask(tell: Tell, stop: Event) -> None:
+    """While a slow model is at a batch: a run that is stopped does not wait for its end."""
+    if not tell(0, 0):
+        stop.set()
+        raise Stopped
 
 
 def path_of(run_id: str, part: PartPlan) -> str:

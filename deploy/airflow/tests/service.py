@@ -51,6 +51,7 @@ class Service:
     python: str
     url: str = ""
     processes: list[Process] = field(default_factory=list)
+    workers: list[Process] = field(default_factory=list)
 
     def start(self, *command: str) -> Process:
         """Serving when this returns. Forebay is what lies in this checkout."""
@@ -66,8 +67,8 @@ class Service:
             self.url = re.findall(r"http://127\.0\.0\.1:\d+", said.read_text())[0]
         return process
 
-    def worker(self) -> Process:
-        return self.start("worker", "--scoring")
+    def worker(self) -> None:
+        self.workers.append(self.start("worker", "--scoring"))
 
     def kill(self, process: Process) -> None:
         process.kill()

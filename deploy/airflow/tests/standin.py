@@ -1,4 +1,7 @@
-"""Speaks the HTTP contract of scoring runs, on a real socket, and does no work: what a run comes to follows from its model."""
+"""Stands in for the service in the tests of single steps, which need what Forebay itself does not do on demand: a run that never
+ends, fails once and then succeeds, or fails for a reason that passes; a store that is away. It speaks the HTTP contract of scoring
+runs on a real socket and does no work: what a run comes to follows from its model. test_contract.py holds it against Forebay,
+and whole DAGs run on Forebay itself."""
 
 import json
 import threading
@@ -24,10 +27,6 @@ class Kept:
     status: str = "queued"
     attempts: int = 0
     error: dict[str, str] | None = None
-    ordered: int = 0
-    """How often."""
-    watched: int = 0
-    """Looks that would wait."""
 
     def work(self) -> None:
         """What a worker does with it, in no time."""
@@ -89,7 +88,6 @@ class StandIn:
         kept = self.runs.setdefault(run_id, Kept(order))
         if kept.order != order:
             return problem(422, "run-conflict", f"run id {run_id} belongs to another order")
-        kept.ordered += 1
         if kept.status in {"failed", "canceled"}:
             kept.status, kept.error = "queued", None
         link = f"/scoring_runs/{run_id}"
@@ -99,10 +97,9 @@ class StandIn:
         """Whoever waits sees it end; whoever only looks does not."""
         kept = self.runs[run_id]
         if wait:
-            kept.watched += 1
             kept.work()
             self.changed.wait_for(lambda: kept.status in ENDED, wait)
-        return 200, kept.told(run_id)
+        return 200 if kept.status in ENDED else 202, kept.told(run_id)
 
     def _canceled(self, run_id: str) -> tuple[int, dict[str, Any]]:
         kept = self.runs[run_id]

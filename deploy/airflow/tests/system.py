@@ -71,6 +71,11 @@ class System:
         """State of each task instance by DAG run."""
         return dict(self._rows("SELECT run_id, state FROM task_instance WHERE dag_id = ?", dag_id))
 
+    def announced(self, dag_id: str, prefix: str) -> list[str]:
+        """Scoring runs that events of assets tell of, by DAG runs whose name begins like this."""
+        wanted = "SELECT extra FROM asset_event WHERE source_dag_id = ? AND source_run_id LIKE ?"
+        return [json.loads(extra)["run_id"] for (extra,) in self._rows(wanted, dag_id, f"{prefix}%")]
+
     def parsed(self) -> set[str]:
         return {dag_id for (dag_id,) in self._rows("SELECT dag_id FROM serialized_dag")}
 

@@ -30,13 +30,24 @@ def test_where_a_connection_leads(given: dict[str, Any], url: str) -> None:
     address = address_of(stored(password="s3cret", **given))
     assert (address.base_url, address.key) == (url, "s3cret")
     assert "s3cret" not in repr(address)
-    assert address.link("a/b") == f"{url}/scoring_runs/a%2Fb"
+    assert address_of(stored(**given)).link("a/b") == f"{url}/scoring_runs/a%2Fb"
 
 
-def test_links_lead_where_people_are() -> None:
-    assert address_of(stored(host="api", extra='{"public_url": "https://forebay.example/"}')).link("a") == (
-        "https://forebay.example/scoring_runs/a"
-    )
+PUBLIC = '{"public_url": "https://forebay.example/"}'
+
+
+@pytest.mark.parametrize(
+    ("given", "link"),
+    [
+        ({}, "http://api/scoring_runs/a"),
+        ({"password": "s3cret"}, ""),
+        ({"extra": PUBLIC}, "https://forebay.example/scoring_runs/a"),
+        ({"password": "s3cret", "extra": PUBLIC}, "https://forebay.example/scoring_runs/a"),
+    ],
+)
+def test_links_lead_where_people_are_let_in(given: dict[str, Any], link: str) -> None:
+    """A browser has no key."""
+    assert address_of(stored(host="api", **given)).link("a") == link
 
 
 @pytest.mark.parametrize("given", [{}, {"host": "api", "schema": "ftp"}, {"host": "ftp://api"}])

@@ -31,10 +31,13 @@ class Address:
     base_url: str
     key: str | None = field(default=None, repr=False)
     public_url: str | None = None
-    """Where people reach it, when that is another place than where workers do."""
+    """Where people reach it, when that is another place than where workers do, or when a key is needed: a proxy that lets them
+    in and adds it."""
 
     def link(self, run_id: str) -> str:
-        return (self.public_url or self.base_url) + path_of(run_id)
+        """For a browser, which has no key: empty where it would be refused."""
+        people = self.public_url or ("" if self.key else self.base_url)
+        return people and people + path_of(run_id)
 
 
 def path_of(run_id: str) -> str:

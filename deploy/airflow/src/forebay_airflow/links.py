@@ -16,5 +16,6 @@ class ForebayRunLink(BaseOperatorLink):
         return "Forebay run"
 
     def get_link(self, operator: "BaseOperator", *, ti_key: Any) -> str:
-        """Asked after every execution, deferred ones too, in the task's own process; empty before the run was ordered."""
+        """Asked after every execution, deferred ones too, in the task's own process; empty, and not
+        shown, before the run was ordered and where a browser could not follow it."""
         return getattr(operator, "run_url", "")

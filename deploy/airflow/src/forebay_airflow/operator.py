@@ -86,6 +86,7 @@ class ForebayScoreOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.patience = patience
         self.run_url = ""
+        self._named = False
         if not self.outlets and (asset := asset_of(output_uri)):
             self.outlets = [asset]
 
@@ -118,7 +119,7 @@ class ForebayScoreOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Called in the task's own process, which is watching or has just ordered the run."""
-        if not (self.run_id and self.run_url):
+        if not (self._named and self.run_id):
             return
         try:
             run = self.hook.cancel(self.run_id)
@@ -131,6 +132,7 @@ class ForebayScoreOperator(BaseOperator):
         """Before anything is sent: from here on `on_kill` cancels it."""
         self.run_id = self.run_id or run_id_of(context)
         self.run_url = self.hook.address.link(self.run_id)
+        self._named = True
         return self.run_id
 
     def _submit(self, context: Any) -> Run:
