@@ -7,11 +7,12 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from pipelines.scoring.faults import Hung
+
 T = TypeVar("T")
-_CHECK_S = 0.5
 _LOOK_S = 0.1
 """How soon who is ahead sees that nobody wants more."""
-_WAITING_S = 1.0
+_WAITING_S = 0.5
 
 
 class _Item(Struct, Generic[T]):
@@ -26,54 +27,49 @@ class _End(Struct):
     pass
 
 
-<<<<<<< HEAD
 def well() -> None:
     """Nothing to look at."""
 
 
-def ahead(items: Iterator[T], depth: int, name: str, check: Callable[[], None] = well) -> Generator[T, None, None]:
-    """The same, made by a thread that is at most `depth` items ahead. What it raises is raised here, in its place. Closing
-    this closes `items` too. `check`: called now and then while nothing comes; when it raises, the thread is left to itself."""
-=======
 def ahead(
-    items: Iterator[T], depth: int, name: str, waiting: Callable[[], None] = lambda: None
+    items: Iterator[T], depth: int, name: str, waiting: Callable[[], None] = well, check: Callable[[], None] = well
 ) -> Generator[T, None, None]:
     """The same, made by a thread that is at most `depth` items ahead. What it raises is raised here, in its place. Closing
-    this closes `items` too. `waiting`: called every second or so while the next one is not there yet; what it raises ends it."""
->>>>>>> f4728413cf91e4a6de69a219b064a057b6186bc6
+    this closes `items` too. `waiting` and `check` are called now and then while the next one is not there yet; what they raise
+    ends it. `check` raises Hung for a thread that does not come back: it is left to itself then, here and on closing."""
     made: Queue[_Item[T] | _Raised | _End] = Queue(depth)
     stop = Event()
     thread = Thread(target=_work, args=(items, made, stop), name=name, daemon=True)
     thread.start()
     try:
-<<<<<<< HEAD
-        while isinstance(got := _next(made, stop, check), _Item):
-=======
-        while isinstance(got := _get(made, waiting), _Item):
->>>>>>> f4728413cf91e4a6de69a219b064a057b6186bc6
+        while isinstance(got := _next(made, waiting, check), _Item):
             yield got.value
         if isinstance(got, _Raised):
             raise got.fault
     finally:
-        alone = stop.is_set()
         stop.set()
         _drain(made)
-        if not alone:
-            thread.join()
+        _join(thread, check)
 
 
 def _next(
-    made: "Queue[_Item[T] | _Raised | _End]", stop: Event, check: Callable[[], None]
+    made: "Queue[_Item[T] | _Raised | _End]", waiting: Callable[[], None], check: Callable[[], None]
 ) -> _Item[T] | _Raised | _End:
     while True:
         try:
-            return made.get(timeout=_CHECK_S)
+            return made.get(timeout=_WAITING_S)
         except Empty:
-            try:
-                check()
-            except BaseException:
-                stop.set()
-                raise
+            check()
+            waiting()
+
+
+def _join(thread: Thread, check: Callable[[], None]) -> None:
+    while thread.is_alive():
+        try:
+            check()
+        except Hung:
+            return
+        thread.join(_WAITING_S)
 
 
 def _work(items: Iterator[T], made: "Queue[_Item[T] | _Raised | _End]", stop: Event) -> None:
@@ -98,14 +94,6 @@ def _put(made: "Queue[_Item[T] | _Raised | _End]", item: _Item[T] | _Raised | _E
         except Full:
             continue
     return False
-
-
-def _get(made: "Queue[_Item[T] | _Raised | _End]", waiting: Callable[[], None]) -> _Item[T] | _Raised | _End:
-    while True:
-        try:
-            return made.get(timeout=_WAITING_S)
-        except Empty:
-            waiting()
 
 
 def _drain(made: "Queue[_Item[T] | _Raised | _End]") -> None:

@@ -53,13 +53,9 @@ class PartScorer(Struct, frozen=True):
         file = ParquetFile(self.parts, path, self.schema)
         try:
             batches = ahead(self.reader.batches(part), DEPTH, "forebay-reading")
-<<<<<<< HEAD
-            answers = ahead(self.predictor.answers(batches, suspects, announce), DEPTH, "forebay-running", self.check)
-=======
             stop = Event()
             running = self.predictor.answers(batches, suspects, announce, stop.is_set)
-            answers = ahead(running, DEPTH, "forebay-running", lambda: _ask(tell, stop))
->>>>>>> f4728413cf91e4a6de69a219b064a057b6186bc6
+            answers = ahead(running, DEPTH, "forebay-running", lambda: _ask(tell, stop), self.check)
             with closing(answers):
                 try:
                     read, rejects = _write(answers, file, tell)

@@ -149,50 +149,26 @@ class Predictor:
         """Places count from `start`."""
         found: list[Tensors | Refused] = []
         most = self._model.batching.max_batch_size
-<<<<<<< HEAD
         for first in range(start, end, most):
-            found += self._runner.run(_items(given, first, min(first + most, end)), lambda: PATIENCE_S)
-=======
-        for start in range(0, given.count, most):
             self._check()
-            items = _items(given, start, min(start + most, given.count))
-            found += self._runner.run(items, lambda: PATIENCE_S)
->>>>>>> f4728413cf91e4a6de69a219b064a057b6186bc6
+            found += self._runner.run(_items(given, first, min(first + most, end)), lambda: PATIENCE_S)
         return self._sorted_out(found)
 
     def _sorted_out(self, found: Sequence[Tensors | Refused]) -> tuple[list[pa.Array], dict[int, Refused]]:
         refused = {place: each for place, each in enumerate(found) if isinstance(each, Refused)}
         return self._answers.columns([each for each in found if not isinstance(each, Refused)]), refused
 
-<<<<<<< HEAD
     def _quickly(self, given: Stacked, start: int, end: int) -> Tensors | None:
         """None when the model did not take them as they are: one by one it is found whose fault it is."""
+        self._check()
         try:
             return self._model.predict_batch({name: tensor[start:end] for name, tensor in given.tensors.items()})
         except Exception:  # noqa: BLE001  # the slow way finds the verdict
-=======
-    def _predicted(self, batch: Tensors) -> Tensors:
-        self._check()
-        return self._model.predict_batch(batch)
+            return None
 
     def _check(self) -> None:
         if self._stopped():
             raise Stopped
-
-    def _quickly(self, given: Stacked) -> list[pa.Array] | None:
-        """None when anything is off: one by one it is found what."""
-        most = self._model.batching.max_batch_size
-        try:
-            parts = [
-                self._predicted({n: t[start : start + most] for n, t in given.tensors.items()})
-                for start in range(0, given.count, most)
-            ]
-            stacked = parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
-        except Stopped:
-            raise
-        except Exception:  # noqa: BLE001  # the long way round finds whose fault it is
->>>>>>> f4728413cf91e4a6de69a219b064a057b6186bc6
-            return None
 
     def _stacked(self, answers: Sequence[Tensors | None], rows: int) -> list[pa.Array] | None:
         """None when anything is off."""

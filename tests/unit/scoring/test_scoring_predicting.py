@@ -71,7 +71,7 @@ def answers(model: Halving, x: Sequence[float]) -> Answered:
     predictor = Predictor(
         model, ColumnReader(SPEC, {}, each=False), AnswerWriter(SPEC), ["x"], random.Random(1), lambda s: None
     )
-    (answered,) = predictor.answers([batch], Suspects(), lambda batch, row: None)
+    (answered,) = predictor.answers([batch], Suspects(), lambda batch, row: None, lambda: False)
     return answered
 
 
