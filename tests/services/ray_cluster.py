@@ -18,6 +18,8 @@ from msgspec import Struct
 from tests.services.ports import steady_port
 
 _STARTS_WITHIN = 100.0
+_PATIENT = {"RAY_raylet_start_wait_time_s": "90"}
+"""Seconds, on a machine that is busy with other tests."""
 _OBJECT_BYTES = 100 << 20
 _ANY_PORTS = ("--min-worker-port", "0", "--max-worker-port", "0", "--dashboard-agent-listen-port", "0")
 
@@ -43,7 +45,7 @@ def ray_cluster(environment: Mapping[str, str]) -> Iterator[RayCluster]:
         f"127.0.0.1:{steady_port()}",
         {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_AUTH_TOKEN_PATH": ""},
     )
-    port, given = cluster.address.rpartition(":")[2], {**environment, **cluster.env, "TMPDIR": str(folder)}
+    port, given = cluster.address.rpartition(":")[2], {**environment, **cluster.env, **_PATIENT, "TMPDIR": str(folder)}
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         head = ("--head", "--port", port, "--temp-dir", str(folder), "--include-dashboard", "false",
