@@ -73,7 +73,7 @@ def _sent(path: Path, name: str, put: Put) -> Sent:
 
 
 class Depot:
-    """Of one machine, shared by its processes; what one of them uses stays as long as it lives."""
+    """Of one machine, shared by its processes; what one of them uses stays until it is closed, or ends."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """By default one of this user's, below the temp folder."""
@@ -97,6 +97,11 @@ class Depot:
         hooks = None if version.hooks is None else root / version.hooks.relative_to(version.folder.parent)
         return replace(version, folder=root / version.version, hooks=hooks)
 
+    def close(self) -> None:
+        """Nothing is used any longer."""
+        while self._used:
+            os.close(self._used.pop())
+
     def _own(self) -> None:
         """What lies there is run as code: it must be ours."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,7 +110,6 @@ class Depot:
             raise StorageFault(f"{self._folder}: belongs to somebody else, or others may write there; remove it")
 
     def _use(self, digest: str) -> None:
-        """Until this process ends."""
         lock = os.open(self._folder / f"{digest}.used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_SH)
         self._used.append(lock)

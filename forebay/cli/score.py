@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,7 +86,7 @@ def score(
         skip_corrupt=skip_corrupt, overwrite=overwrite, part_rows=part_rows, workers=workers,
         engine=engine.value, ray_address=ray_address,
     )  # fmt: skip
-    with _bar() as show:
+    with _bar() as show, redirect_stdout(sys.stderr):  # Ray prints what it has to say, and stdout is the summary's
         progress = Progress(time.monotonic, _say, show)
         manifest = scoring.score(settings, plan, progress, _say)
     _tell(manifest, progress, as_json)
