@@ -28,4 +28,4 @@ def test_the_nightly_section_works_as_written(tmp_path: Path) -> None:
     assert f"{rows} rows scored" in said
     assert "dt=2026-11-20" in said
     assert "probabilities" in said
-    assert os.path.exists(tmp_path / "scores" / "_SUCCESS")
+    assert os.path.exists(tmp_path / "scores" / "dt=2026-11-20" / "_SUCCESS")
