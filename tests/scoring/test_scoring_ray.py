@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.processes import ROOT, clean_environment
-from tests.scoring.ground import NAME, Ground, contents, feature, ground, write_models
+from tests.scoring.ground import NAME, Ground, contents, feature, ground, scored, table, write_models
 from tests.services.ray_cluster import NoRay, RayCluster, ray_cluster
 from tests.services.require import require
 
@@ -45,12 +47,13 @@ def test_killed_and_called_again_it_ends_with_the_bytes_of_the_local_engine(
     tmp_path: Path, cluster: RayCluster
 ) -> None:
     on = ground(tmp_path, rows=ROWS)
-    assert on.score(*SMALL).code == 0
+    pq.write_table(table(2, ROWS, f3=pa.array([None, 1.0], pa.float32())), tmp_path / "in" / "in-9.parquet")
+    assert on.score(*SMALL).summary["rejected"] == 1
     ray, options = on_ray(on, cluster)
     ray.killed("part-recorded:1", *SMALL, *options)
     assert not Path(ray.output).exists()
     again = ray.score(*SMALL, *options)
-    assert (again.summary["rows"], again.summary["attempts"]) == (ROWS, 2)
+    assert (again.summary["rows"], again.summary["attempts"]) == (ROWS + 1, 2)
     assert "going on: 1 of 3 parts are done" in again.said
     assert contents(Path(ray.output)) == contents(Path(on.output))
 
@@ -58,12 +61,12 @@ def test_killed_and_called_again_it_ends_with_the_bytes_of_the_local_engine(
 def test_a_row_that_kills_its_actor_is_found_and_rejected(tmp_path: Path, cluster: RayCluster) -> None:
     on = ground(tmp_path, rows=ROWS)
     write_models(tmp_path / "deadly", hooks=KILLER)
-    on = Ground(on.folder, tmp_path / "deadly", on.input, on.output)
-    assert on.score(*SMALL, "--workers", "2").summary["rejected"] == 1
-    ray, options = on_ray(on, cluster)
+    ray, options = on_ray(Ground(on.folder, tmp_path / "deadly", on.input, on.output), cluster)
     ended = ray.score(*SMALL, *options)
-    assert (ended.summary["rows"], ended.summary["rejected"]) == (ROWS - 1, 1)
-    assert contents(Path(ray.output)) == contents(Path(on.output))
+    assert (ended.summary["rows"], ended.summary["rejected"], ended.summary["attempts"]) == (ROWS - 1, 1, 1)
+    rejects = pq.read_table(next(Path(ray.output, "_rejects").glob("*.parquet")))
+    assert rejects.column("id").to_pylist() == [DEADLY]
+    assert scored(Path(ray.output)).column("id").to_pylist() == [id for id in range(ROWS) if id != DEADLY]
 
 
 def test_what_fails_on_the_cluster_is_told_as_here(tmp_path: Path, cluster: RayCluster) -> None:

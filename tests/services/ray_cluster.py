@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from msgspec import Struct
 from tests.services.ports import steady_port
 
 _STARTS_WITHIN = 100.0
-_PATIENT = {"RAY_raylet_start_wait_time_s": "90"}
-"""Seconds, on a machine that is busy with other tests."""
+_TRIES = 3
+"""A node gives up after half a minute, which a machine that is busy with other tests may take."""
 _OBJECT_BYTES = 100 << 20
 _ANY_PORTS = ("--min-worker-port", "0", "--max-worker-port", "0", "--dashboard-agent-listen-port", "0")
 
@@ -45,7 +45,7 @@ def ray_cluster(environment: Mapping[str, str]) -> Iterator[RayCluster]:
         f"127.0.0.1:{steady_port()}",
         {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_AUTH_TOKEN_PATH": ""},
     )
-    port, given = cluster.address.rpartition(":")[2], {**environment, **cluster.env, **_PATIENT, "TMPDIR": str(folder)}
+    port, given = cluster.address.rpartition(":")[2], {**environment, **cluster.env, "TMPDIR": str(folder)}
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         head = ("--head", "--port", port, "--temp-dir", str(folder), "--include-dashboard", "false",
@@ -57,17 +57,29 @@ def ray_cluster(environment: Mapping[str, str]) -> Iterator[RayCluster]:
 
 @contextmanager
 def _node(log: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[None]:
+    process = _started(log, environment, arguments)
+    try:
+        yield
+    finally:
+        _end(process)
+
+
+def _started(log: Path, environment: Mapping[str, str], arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", *arguments, *_ANY_PORTS, "--num-cpus", "1",
         "--object-store-memory", str(_OBJECT_BYTES), "--disable-usage-stats", "--block",
     ]  # fmt: skip
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
-    try:
-        _await(process, log)
-        yield
-    finally:
-        _end(process)
+    for left in reversed(range(_TRIES)):
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
+        try:
+            _await(process, log)
+            break
+        except BaseException as fault:
+            _end(process)
+            if not left or not isinstance(fault, NoRay):
+                raise
+    return process
 
 
 def _await(process: "subprocess.Popen[bytes]", log: Path) -> None:
