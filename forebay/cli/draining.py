@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from forebay.cli.how_far import HowFar, Show, bar
 from pipelines.stream.observer import StreamObserver
 from pipelines.stream.positions import Partition
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-LINE_EVERY_S = 10.0
 
 
 class Draining(StreamObserver):
@@ -23,13 +22,9 @@ class Draining(StreamObserver):
         self,
         monotonic: Callable[[], float],
         say: Callable[[str], None],
-        show: Callable[[int, int], None] | None = None,
+        show: Show | None = None,
     ) -> None:
-        """`show`: told records done and records in all, as a bar does; without it a line is said every ten seconds."""
-        self._monotonic = monotonic
-        self._say = say
-        self._show = show
-        self._begun = self._said_at = monotonic()
+        self._far = HowFar("records", monotonic, say, show)
         self._done = 0
         self._left: int | None = None
         """As of the last look; None before the first."""
@@ -55,21 +50,12 @@ class Draining(StreamObserver):
         self._tell()
 
     def summary(self) -> str:
-        seconds = max(self._monotonic() - self._begun, 1e-9)
         dead = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self._dead.items()))
         letters = f"{self._dead.total():,} dead letters ({dead})" if dead else "no dead letters"
-        return f"{self._done:,} records in {seconds:.1f} s ({self._done / seconds:,.0f}/s), {letters}"
+        return f"{self._done:,} records in {self._far.seconds():.1f} s ({self._far.rate(self._done):,.0f}/s), {letters}"
 
     def _tell(self) -> None:
-        left = self._left or 0
-        now = self._monotonic()
-        if self._show is not None:
-            self._show(self._done, self._done + left)
-        elif now - self._said_at >= LINE_EVERY_S:
-            self._said_at = now
-            rate = self._done / (now - self._begun)
-            ends = f", {left / rate:,.0f} s to go" if rate else ""
-            self._say(f"{self._done:,} of {self._done + left:,} records, {rate:,.0f}/s{ends}")
+        self._far.told(self._done, self._done + (self._left or 0))
 
 
 @contextmanager
@@ -79,21 +65,7 @@ def draining(console: "Console | None" = None) -> Iterator[StreamObserver]:
     def say(line: str) -> None:
         print(f"forebay stream: {line}", file=sys.stderr, flush=True)
 
-    with _bar(console) as show:
+    with bar("records", console) as show:
         observer = Draining(time.monotonic, say, show)
         yield observer
     say(observer.summary())
-
-
-@contextmanager
-def _bar(console: "Console | None") -> Iterator[Callable[[int, int], None] | None]:
-    if console is None and not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console or Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("records", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -5,20 +5,19 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forebay.cli.errors import CommandError, Exit
+from forebay.cli.how_far import HowFar, Show, bar
 from forebay.cli.serve import Home, Models
 
 if TYPE_CHECKING:
     from schemas.scoring import Manifest, PartDone, Plan
-
-LINE_EVERY_S = 10.0
 
 
 class Engine(StrEnum):
@@ -86,7 +85,7 @@ def score(
         skip_corrupt=skip_corrupt, overwrite=overwrite, part_rows=part_rows, workers=workers,
         engine=engine.value, ray_address=ray_address,
     )  # fmt: skip
-    with _bar() as show, redirect_stdout(sys.stderr):  # Ray prints what it has to say, and stdout is the summary's
+    with bar("rows") as show, redirect_stdout(sys.stderr):  # Ray prints what it has to say, and stdout is the summary's
         progress = Progress(time.monotonic, _say, show)
         manifest = scoring.score(settings, plan, progress, _say)
     _tell(manifest, progress, as_json)
@@ -106,7 +105,7 @@ def retry_rejects(
     from forebay.settings import load
 
     settings, scoring = load(models=models, home=home), _scoring()
-    with _bar() as show:
+    with bar("rows") as show:
         progress = Progress(time.monotonic, _say, show)
         plan = scoring.RetryPlan(version, workers)
         manifest = scoring.retry_rejects(settings, output, run, plan, progress, _say)
@@ -154,20 +153,17 @@ def summary(manifest: "Manifest") -> dict[str, object]:
 
 
 class Progress:
-    """How far it got: a bar on a terminal, a line now and then elsewhere."""
+    """How far it got, and what was passed over."""
 
-    def __init__(
-        self, monotonic: Callable[[], float], say: Callable[[str], None], show: Callable[[int, int], None] | None
-    ) -> None:
-        self._monotonic = monotonic
+    def __init__(self, monotonic: Callable[[], float], say: Callable[[str], None], show: Show | None) -> None:
         self._say = say
-        self._show = show
-        self._begun = self._said_at = monotonic()
-        self._total = self._done = self._before = self._rejected = 0
+        self._begin: Callable[[int], HowFar] = lambda before: HowFar("rows", monotonic, say, show, before)
+        self._far = self._begin(0)
+        self._total = self._done = self._before = 0
 
     def planned(self, plan: "Plan", rows_done: int, parts_done: int) -> None:
         self._total, self._done, self._before = plan.rows, rows_done, rows_done
-        self._begun = self._said_at = self._monotonic()
+        self._far = self._begin(rows_done)
         if parts_done:
             self._say(f"going on: {parts_done} of {len(plan.parts)} parts are done")
         for skipped in plan.skipped:
@@ -175,15 +171,7 @@ class Progress:
 
     def progress(self, rows: int, rejected: int) -> bool:
         self._done += rows
-        self._rejected += rejected
-        now = self._monotonic()
-        if self._show is not None:
-            self._show(self._done, self._total)
-        elif now - self._said_at >= LINE_EVERY_S:
-            self._said_at = now
-            rate = (self._done - self._before) / (now - self._begun)
-            left = f", {max(0, self._total - self._done) / rate:,.0f} s to go" if rate else ""
-            self._say(f"{self._done:,} of {self._total:,} rows, {rate:,.0f}/s{left}")
+        self._far.told(self._done, self._total)
         return True
 
     def part(self, done: "PartDone") -> None:
@@ -191,8 +179,7 @@ class Progress:
             self._say(f"passed over {skipped.path}: {skipped.why}")
 
     def line(self, manifest: "Manifest") -> str:
-        seconds = max(self._monotonic() - self._begun, 1e-9)
-        rate = f" ({(self._done - self._before) / seconds:,.0f}/s)" if self._done > self._before else ""
+        rate = f" ({self._far.rate(self._done):,.0f}/s)" if self._done > self._before else ""
         is_table = manifest.order.output.startswith("postgresql://")
         aside = "TABLE_rejects" if is_table else "_rejects/"
         rejects = f"{manifest.rejected:,} rejected ({aside})" if manifest.rejected else "none rejected"
@@ -216,24 +203,3 @@ def _names(given: str) -> tuple[str, ...]:
 
 def _say(line: str) -> None:
     print(f"forebay score: {line}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None] | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("rows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.speed:,.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("rows", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -1,14 +1,19 @@
 """`forebay score` as it is called, on a folder."""
 
 import json
+import os
+import pty
 import signal
+import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.e2e.processes import ROOT, clean_environment
 from tests.scoring.ground import Ground, contents, expected, ground, scored, table, write_input
 
 ROWS, PARTS = 5000, 4
@@ -147,3 +152,19 @@ def test_a_file_that_was_written_again_with_the_same_bytes_is_the_same(on: Groun
     on.killed("before-publish", *SMALL)
     (Path(on.input) / "in-0.parquet").touch()
     assert on.score(*SMALL).summary["rows"] == ROWS
+
+
+def test_on_a_terminal_it_shows_a_bar(on: Ground) -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        on.command(), stdout=subprocess.DEVNULL, stderr=theirs, env=clean_environment(), cwd=ROOT
+    ) as run:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the terminal is gone when the process is
+            while some := os.read(ours, 4096):
+                shown += some
+        os.close(ours)
+    assert run.returncode == 0, shown.decode()
+    assert b"rows" in shown
+    assert b"Traceback" not in shown
