@@ -1,11 +1,40 @@
 """`forebay`: the command."""
 
+import sys
+from collections.abc import Collection
+from importlib import import_module
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 
 import forebay
-from forebay.cli import admin, dlq, errors, jobs, models, queue, results, score, serve, stream, submit
+from forebay.cli import errors
+
+
+class _Command(Struct, frozen=True):
+    module: str
+    """Below forebay.cli; imported when it is called, since the others' imports take longer than many a command."""
+    what: str
+    """A function, or the group of commands by this name."""
+
+
+_COMMANDS = {
+    "up": _Command("serve", "up"),
+    "api": _Command("serve", "api"),
+    "worker": _Command("serve", "worker"),
+    "stream": _Command("stream", "stream"),
+    "submit": _Command("submit", "submit"),
+    "result": _Command("results", "result"),
+    "cancel": _Command("results", "cancel"),
+    "config": _Command("admin", "config"),
+    "jobs": _Command("jobs", "jobs"),
+    "score": _Command("score", "score_app"),
+    "dlq": _Command("dlq", "dlq"),
+    "models": _Command("models", "models_app"),
+    "queue": _Command("queue", "queue"),
+    "db": _Command("admin", "db"),
+}
 
 
 def _version(wanted: bool) -> None:
@@ -22,33 +51,27 @@ def _forebay(
     """Asynchronous, queue-backed inference workers."""
 
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    callback=_forebay,
-)
-for command in (
-    serve.up,
-    serve.api,
-    serve.worker,
-    stream.stream,
-    submit.submit,
-    results.result,
-    results.cancel,
-):
-    app.command()(command)
-app.add_typer(jobs.jobs, name="jobs")
-app.add_typer(score.score_app, name="score")
-app.add_typer(dlq.dlq, name="dlq")
-app.add_typer(models.models_app, name="models")
-app.add_typer(queue.queue, name="queue")
-app.add_typer(admin.db, name="db")
-app.command()(admin.config)
+def build(names: Collection[str] = tuple(_COMMANDS)) -> typer.Typer:
+    """With these commands."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        callback=_forebay,
+    )
+    for name, command in _COMMANDS.items():
+        if name in names:
+            found = getattr(import_module(f"forebay.cli.{command.module}"), command.what)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, name=name)
+            else:
+                app.command(name)(found)
+    return app
 
 
 def main() -> None:
-    errors.run(app)
+    called = sys.argv[1] if len(sys.argv) > 1 else ""
+    errors.run(lambda: build({called}) if called in _COMMANDS else build())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NoReturn
 
@@ -30,11 +31,11 @@ class CommandError(Exception):
         self.code = code
 
 
-def run(app: typer.Typer) -> NoReturn:
+def run(build: Callable[[], typer.Typer]) -> NoReturn:
     """Run the command line; every expected fault becomes `forebay: …` on stderr and an exit code."""
     _open_closed_streams()
     try:
-        code = _code_of(app)
+        code = _code_of(build)
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
@@ -43,11 +44,11 @@ def run(app: typer.Typer) -> NoReturn:
     sys.exit(code)
 
 
-def _code_of(app: typer.Typer) -> int:
+def _code_of(build: Callable[[], typer.Typer]) -> int:
     """Raises BrokenPipeError, and whatever is a bug of ours."""
     try:
         _check_arguments()
-        code = app(prog_name="forebay", standalone_mode=False)
+        code = build()(prog_name="forebay", standalone_mode=False)
         sys.stdout.flush()
     except CommandError as fault:
         _say(fault)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from forebay.cli.app import app
+from forebay.cli.app import build
 from forebay.settings import KAFKA_PREFIX, PREFIX, Settings, load
 from tests.deploy.tools import CHECKOUT
 
@@ -43,7 +43,7 @@ def is_command(arguments: Sequence[str]) -> bool:
 
 
 def _commands() -> Iterator[tuple[str, ...]]:
-    top = typer.main.get_command(app)
+    top = typer.main.get_command(build())
     for name, command in top.commands.items():  # type: ignore[attr-defined]  # it is a group
         below = getattr(command, "commands", None)
         yield from ((name, sub) for sub in below) if below else [(name,)]
