@@ -54,7 +54,7 @@ def test_killed_and_called_again_it_ends_with_the_bytes_of_the_local_engine(
     assert not Path(ray.output).exists()
     again = ray.score(*SMALL, *options)
     assert (again.summary["rows"], again.summary["attempts"]) == (ROWS + 1, 2)
-    assert "going on: 1 of 3 parts are done" in again.said
+    assert "going on: 1 of 4 parts are done" in again.said
     assert contents(Path(ray.output)) == contents(Path(on.output))
 
 

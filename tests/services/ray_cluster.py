@@ -1,6 +1,7 @@
 """A Ray cluster of several processes on this machine: a head and another node, as `ray start` makes them."""
 
 import contextlib
+import ctypes
 import os
 import secrets
 import shutil
@@ -71,7 +72,9 @@ def _started(log: Path, environment: Mapping[str, str], arguments: Sequence[str]
     ]  # fmt: skip
     for left in reversed(range(_TRIES)):
         with log.open("wb") as out:
-            process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
+            process = subprocess.Popen(
+                command, env=environment, stdout=out, stderr=out, start_new_session=True, preexec_fn=_end_with_the_test
+            )  # fmt: skip
         try:
             _await(process, log)
             break
@@ -80,6 +83,11 @@ def _started(log: Path, environment: Mapping[str, str], arguments: Sequence[str]
             if not left or not isinstance(fault, NoRay):
                 raise
     return process
+
+
+def _end_with_the_test() -> None:
+    """In the child: killed when the test's process is, however that went; and Ray's own with it. Linux only."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _await(process: "subprocess.Popen[bytes]", log: Path) -> None:
