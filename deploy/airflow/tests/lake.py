@@ -1,10 +1,10 @@
 """The lake of the tests: made, and read, by Forebay's own Python, which has Arrow. `lake.py make FOLDER`, `lake.py read OUTPUT…`.
 
-    models/digits/                      the repository's, slowed down as long as there is a file `slow`
-    features/dt=<day>/hour=<0|1>/       for every day of DAYS and for those that the scheduler takes by itself
-    spoilt/dt=<DAY>/                    a tenth of the pictures are empty
-    empty/dt=<DAY>/                     no rows
-    coming/dt=<DAY>/                    to be moved to late/
+models/digits/                      the repository's, slowed down as long as there is a file `slow`
+features/dt=<day>/hour=<0|1>/       for every day of DAYS and for those that the scheduler takes by itself
+spoilt/dt=<DAY>/                    a tenth of the pictures are empty
+empty/dt=<DAY>/                     no rows
+coming/dt=<DAY>/                    to be moved to late/
 """
 
 import json
@@ -95,4 +95,4 @@ if __name__ == "__main__":
         case ["make", folder]:
             make(Path(folder))
         case ["read", *outputs]:
-            print(json.dumps([read(Path(output)) for output in outputs]))
+            sys.stdout.write(json.dumps([read(Path(output)) for output in outputs]))

@@ -50,7 +50,9 @@ class Proxy:
 
     def watched(self, run_id: str) -> int:
         """How often somebody began to wait for its end."""
-        return sum(method == "GET" and path.startswith(f"/scoring_runs/{run_id}?wait=") for method, path, _ in self.asked)
+        return sum(
+            method == "GET" and path.startswith(f"/scoring_runs/{run_id}?wait=") for method, path, _ in self.asked
+        )
 
 
 class Handler(BaseHTTPRequestHandler):
