@@ -3,7 +3,7 @@
 from typing import Any
 
 FIELDS: dict[str, Any] = {
-    "hidden-fields": ["login", "extra"],
+    "hidden-fields": ["login"],
     "relabeling": {"password": "API key", "schema": "Schema"},
     "placeholders": {"host": "forebay.example.org", "port": "8000", "schema": "http"},
 }
