@@ -95,8 +95,4 @@ if __name__ == "__main__":
         case ["make", folder]:
             make(Path(folder))
         case ["read", *outputs]:
-<<<<<<< HEAD
-            print(json.dumps([read(Path(output)) for output in outputs]))  # noqa: T201  # its answer to who started it
-=======
             sys.stdout.write(json.dumps([read(Path(output)) for output in outputs]))
->>>>>>> 51dc96d4030e38a999c4b1b69aab9e5885721524

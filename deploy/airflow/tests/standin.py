@@ -1,14 +1,7 @@
-<<<<<<< HEAD
-"""Stands in for the service in the tests of single steps, which need what Forebay itself does not do on demand: a run that
-never ends, fails once and then succeeds, or fails for a reason that passes; a store that is away. It speaks the HTTP contract
-of scoring runs on a real socket and does no work: what a run comes to follows from its model. test_contract.py holds it
-against Forebay, and whole DAGs run on Forebay itself."""
-=======
 """Stands in for the service in the tests of single steps, which need what Forebay itself does not do on demand: a run that never
 ends, fails once and then succeeds, or fails for a reason that passes; a store that is away. It speaks the HTTP contract of
 scoring runs on a real socket and does no work: what a run comes to follows from its model. test_contract.py holds it against
 Forebay, and whole DAGs run on Forebay itself."""
->>>>>>> 51dc96d4030e38a999c4b1b69aab9e5885721524
 
 import json
 import threading
