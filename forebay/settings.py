@@ -18,8 +18,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from forebay import durations, payloads_address, queue_address, sizes
+from forebay import payloads_address, queue_address
 from forebay.queue_address import QueueAddress
+from forebay.setting_values import Whole, between, listed, size_between
 from pipelines.rate import Rate
 from pipelines.redis.address import RedisAddress
 from pipelines.scoring.locations import Locations
@@ -53,59 +54,6 @@ class BadSettings(Exception):
     """One line per mistake: which setting, what is wrong, what was expected."""
 
 
-def _between(least: str, most: str) -> BeforeValidator:
-    """Seconds, written as a duration or as a number; both limits are allowed, and no NaN lies between them."""
-    lowest, highest = durations.seconds_of(least), durations.seconds_of(most)
-    expected = f"expected a duration from {least} to {most}, such as 90s, 15m, 24h or 7d"
-
-    def read(value: Any) -> float:
-        try:
-            seconds = durations.seconds_of(value) if isinstance(value, str) else value
-        except ValueError:
-            raise ValueError(expected) from None
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not lowest <= seconds <= highest:
-            raise ValueError(expected)
-        return float(seconds)
-
-    return BeforeValidator(read)
-
-
-def _no_bool(value: Any) -> Any:
-    """TOML's `true` is no 1."""
-    if isinstance(value, bool):
-        raise ValueError("expected a whole number")
-    return value
-
-
-def _bytes(least: int, most: int | None = None) -> BeforeValidator:
-    """Written with a unit, or as a number; both limits are allowed."""
-    limits = (
-        f"at least {sizes.written(least)}" if most is None else f"from {sizes.written(least)} to {sizes.written(most)}"
-    )
-    expected = f"expected bytes, {limits}, such as 65536, 64KiB or 8MiB"
-
-    def read(value: Any) -> int:
-        try:
-            size = sizes.bytes_of(value) if isinstance(value, str) else value
-        except ValueError:
-            raise ValueError(expected) from None
-        if isinstance(size, bool) or not isinstance(size, int) or size < least or (most is not None and size > most):
-            raise ValueError(expected)
-        return size
-
-    return BeforeValidator(read)
-
-
-def _listed(value: Any) -> Any:
-    """A list in forebay.toml; in a variable its entries between commas."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-Whole = Annotated[int, BeforeValidator(_no_bool)]
-
-
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, toml_file=FILE, extra="forbid", frozen=True, env_nested_delimiter="__"
@@ -133,25 +81,27 @@ class Settings(BaseSettings):
     keys: dict[str, SecretStr] = Field(
         {}, description="tenants by API key: name = key, or the key's sha256 as 64 hex digits"
     )
-    retention: Annotated[float, _between("1s", "36500d")] = Field(
+    retention: Annotated[float, between("1s", "36500d")] = Field(
         7 * 86_400.0, description="how long finished jobs stay, at most 36500d; then 410"
     )
-    lease: Annotated[float, _between("1s", "12h")] = Field(
+    lease: Annotated[float, between("1s", "12h")] = Field(
         30.0, description="how long a silent worker keeps its jobs, 1s to 12h"
     )
-    grace: Annotated[float, _between("0s", "1d")] = Field(
+    grace: Annotated[float, between("0s", "1d")] = Field(
         30.0, description="how long a drain may take after SIGTERM, at most 1d"
     )
     credits: Whole | None = Field(
         None, ge=1, description="jobs a worker holds at once; default: four of the largest batch"
     )
-    credit_bytes: Annotated[int, _bytes(1 << 20)] = Field(
+    credit_bytes: Annotated[int, size_between(1 << 20)] = Field(
         256 << 20, description="bytes of input a worker holds at once, at least 1MiB"
     )
     max_queued: Whole | None = Field(
         None, ge=1, description="open jobs (queued or running) beyond which submitting answers 429"
     )
-    max_body: Annotated[int, _bytes(1 << 10)] = Field(8 << 20, description="bytes of a request's body, at least 1KiB")
+    max_body: Annotated[int, size_between(1 << 10)] = Field(
+        8 << 20, description="bytes of a request's body, at least 1KiB"
+    )
     max_connections: Whole | None = Field(
         None,
         ge=1,
@@ -173,14 +123,14 @@ class Settings(BaseSettings):
         description="inputs and results over the inline limit: a folder, or s3://bucket/prefix?endpoint=…&region=…; default: "
         "a folder beside an SQLite store, and with PostgreSQL none",
     )
-    inline_bytes: Annotated[int, _bytes(1 << 10, MOST_INLINE_BYTES)] = Field(
+    inline_bytes: Annotated[int, size_between(1 << 10, MOST_INLINE_BYTES)] = Field(
         INLINE_BYTES,
         description="bytes of an input or a result that its row holds where there are payloads, 1KiB to 248KiB",
     )
-    max_upload: Annotated[int, _bytes(1 << 10, 5 << 30)] = Field(
+    max_upload: Annotated[int, size_between(1 << 10, 5 << 30)] = Field(
         256 << 20, description="bytes of one upload (POST /uploads), 1KiB to 5GiB"
     )
-    scoring_roots: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    scoring_roots: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
         (),
         description="where scoring runs of the service may read and write, separated by commas: folders and "
         "s3://bucket/prefix?endpoint=…&region=…, for outputs postgresql://user:password@host/database#schema; {tenant} in one "
