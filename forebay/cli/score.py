@@ -138,7 +138,8 @@ def _scoring() -> Any:
 
 
 def _tell(manifest: "Manifest", progress: "Progress", as_json: bool) -> None:
-    print(json.dumps(summary(manifest)) if as_json else progress.line(manifest))
+    told = {**summary(manifest), "already_published": progress.idle}
+    print(json.dumps(told) if as_json else progress.line(manifest))
 
 
 def summary(manifest: "Manifest") -> dict[str, object]:
@@ -164,8 +165,11 @@ class Progress:
         self._show = show
         self._begun = self._said_at = monotonic()
         self._total = self._done = self._before = self._rejected = 0
+        self.idle = True
+        """Nothing was planned: it is published already."""
 
     def planned(self, plan: "Plan", rows_done: int, parts_done: int) -> None:
+        self.idle = False
         self._total, self._done, self._before = plan.rows, rows_done, rows_done
         self._begun = self._said_at = self._monotonic()
         if parts_done:
@@ -191,6 +195,11 @@ class Progress:
             self._say(f"passed over {skipped.path}: {skipped.why}")
 
     def line(self, manifest: "Manifest") -> str:
+        if self.idle:
+            return (
+                f"published already, nothing was done: {manifest.rows:,} rows in {manifest.order.output}, "
+                f"run {manifest.order.run_id}"
+            )
         seconds = max(self._monotonic() - self._begun, 1e-9)
         rate = f" ({(self._done - self._before) / seconds:,.0f}/s)" if self._done > self._before else ""
         is_table = manifest.order.output.startswith("postgresql://")
