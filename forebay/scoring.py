@@ -16,6 +16,7 @@ import forebay
 from forebay.catalogs import open_catalog
 from forebay.settings import Settings
 from pipelines.catalog import ModelVersion
+from pipelines.scoring.again import RETRY, is_retry_of
 from pipelines.scoring.dataset import Files
 from pipelines.scoring.faults import BadInput, BadOrder, OtherRun
 from pipelines.scoring.opening import open_files
@@ -86,7 +87,7 @@ def _run(
         order=order, spec=version.spec, each=not is_columnar(version.spec, load_hooks(version.hooks)), files=files,
         storage=storage, engine=_engine(settings, plan, version, tell),
         holder=f"{socket.gethostname()}, process {os.getpid()}", forebay=forebay.version(), now=lambda: datetime.now(UTC),
-        tell=tell, failpoint=failpoint,
+        tell=tell, failpoint=failpoint, named=plan.run_id is not None,
     )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def retry_rejects(
                 before.order, run_id=_next(before.order.run_id), version=version.version, digest=digest_of(version),
                 input=files.name, where=None, max_rejects=1.0,
             )  # fmt: skip
-            wanted = ScorePlan(order.model, _below(output, "_rejects"), output, workers=plan.workers)
+            wanted = ScorePlan(order.model, _below(output, "_rejects"), output, order.run_id, workers=plan.workers)
             run = replace(_run(settings, wanted, version, order, files, storage, tell), onto=before)
             return run.run(observer, overwrite=True)
 
@@ -147,17 +148,14 @@ def _below(output: str, path: str) -> str:
     return f"{address.rstrip('/')}/{path}{query}{options}"
 
 
-_RETRY = "-retry-"
-
-
 def _is_of(run_id: str, asked: str) -> bool:
-    return run_id == asked or run_id.rpartition(_RETRY)[0] == asked
+    return run_id == asked or is_retry_of(run_id, asked)
 
 
 def _next(run_id: str) -> str:
     """The name of the retry after this run, or after this retry."""
-    name, _, number = run_id.rpartition(_RETRY)
-    return f"{name}{_RETRY}{int(number) + 1}" if name and number.isdigit() else f"{run_id}{_RETRY}1"
+    name, _, number = run_id.rpartition(RETRY)
+    return f"{name}{RETRY}{int(number) + 1}" if name and number.isdigit() else f"{run_id}{RETRY}1"
 
 
 def _engine(settings: Settings, plan: ScorePlan, version: ModelVersion, tell: Callable[[str], None]) -> Engine:

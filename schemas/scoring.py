@@ -41,7 +41,7 @@ class InputFile(Struct, frozen=True):
     row_groups: tuple[int, ...]
     """Rows of each."""
     changed: float = 0.0
-    """When it was last written, epoch seconds: a hint that the tag need not be computed again."""
+    """When it was last written or put there, epoch seconds: a hint that the tag need not be computed again."""
 
     @property
     def rows(self) -> int:
@@ -79,6 +79,8 @@ class Plan(Struct, frozen=True):
     files: tuple[InputFile, ...]
     parts: tuple[PartPlan, ...]
     skipped: tuple[Skipped, ...] = ()
+    partitions: dict[str, str] = {}
+    """Types of the Hive folders' columns, by name, as Arrow writes them: of all folders of the input."""
     format: int = FORMAT
 
     @property

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pipelines.catalog import ModelVersion
 from pipelines.scoring.assembling import assemble
-from pipelines.scoring.dataset import parquet_files, read_footers
+from pipelines.scoring.inputs import planned_data
 from pipelines.scoring.opening import open_files
 from pipelines.scoring.part import PartScorer
 from pipelines.scoring.storage.opening import open_storage
@@ -31,8 +31,7 @@ def scorer_of(recipe: Recipe) -> PartScorer:
     order = recipe.plan.order
     model = ScoredModel(load(recipe.version, recipe.device))
     files = open_files(recipe.input)
-    planned = {file.path for file in recipe.plan.files}
-    data, _ = read_footers(files, [each for each in parquet_files(files) if each.path in planned], skip_corrupt=False)
+    data = planned_data(files, recipe.plan)
     assembly = assemble(order, recipe.version.spec, not model.columnar, data)
     _, parts = open_storage(recipe.output).run(order.run_id)
     return assembly.scorer(data, recipe.plan.files, model, parts, time.sleep)

@@ -3,7 +3,7 @@
 from pipelines.scoring.faults import BadInput, StorageFault
 from pipelines.scoring.few import few
 from pipelines.scoring.opening import open_files
-from pipelines.scoring.run import PLAN
+from pipelines.scoring.progress import PLAN
 from pipelines.scoring.storage.opening import open_storage
 from workers.scoring_recipe import Recipe
 

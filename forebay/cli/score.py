@@ -137,7 +137,8 @@ def _scoring() -> Any:
 
 
 def _tell(manifest: "Manifest", progress: "Progress", as_json: bool) -> None:
-    print(json.dumps(summary(manifest)) if as_json else progress.line(manifest))
+    told = {**summary(manifest), "already_published": progress.idle}
+    print(json.dumps(told) if as_json else progress.line(manifest))
 
 
 def summary(manifest: "Manifest") -> dict[str, object]:
@@ -160,8 +161,11 @@ class Progress:
         self._begin: Callable[[int], HowFar] = lambda before: HowFar("rows", monotonic, say, show, before)
         self._far = self._begin(0)
         self._total = self._done = self._before = 0
+        self.idle = True
+        """Nothing was planned: it is published already."""
 
     def planned(self, plan: "Plan", rows_done: int, parts_done: int) -> None:
+        self.idle = False
         self._total, self._done, self._before = plan.rows, rows_done, rows_done
         self._far = self._begin(rows_done)
         if parts_done:
@@ -179,6 +183,11 @@ class Progress:
             self._say(f"passed over {skipped.path}: {skipped.why}")
 
     def line(self, manifest: "Manifest") -> str:
+        if self.idle:
+            return (
+                f"published already, nothing was done: {manifest.rows:,} rows in {manifest.order.output}, "
+                f"run {manifest.order.run_id}"
+            )
         rate = f" ({self._far.rate(self._done):,.0f}/s)" if self._done > self._before else ""
         is_table = manifest.order.output.startswith("postgresql://")
         aside = "TABLE_rejects" if is_table else "_rejects/"

@@ -12,7 +12,7 @@ from pipelines.scoring.columns import ColumnReader
 from pipelines.scoring.dataset import DataSet, one_line
 from pipelines.scoring.faults import BadInput, BadOrder
 from pipelines.scoring.fields import nearest
-from pipelines.scoring.hive import Partitions, folder_of
+from pipelines.scoring.hive import Partitions
 from pipelines.scoring.part import PartScorer
 from pipelines.scoring.predicting import Predictor, Scored
 from pipelines.scoring.reading import Reader, Wanted
@@ -50,7 +50,7 @@ def assemble(order: Order, spec: ModelSpec, each: bool, data: DataSet) -> Assemb
     """Raises BadOrder, and BadInput with the file and its columns."""
     columns = ColumnReader(spec, order.columns, each)
     answers = AnswerWriter(spec)
-    partitions = Partitions([folder_of(path) for path in data.footers])
+    partitions = data.partitions
     needed = {name.split(".")[0] for name in _needed(order, columns)}
     schemas = {path: _with_partitions(data.schema(path), partitions) for path in sorted(data.footers)}
     for path, schema in schemas.items():

@@ -1,6 +1,6 @@
 """The input: which Parquet files there are, what is in their footers, and whether they are still what they were."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from pipelines.scoring.faults import BadInput
 from pipelines.scoring.few import few
+from pipelines.scoring.hive import Partitions, folder_of
 from schemas.scoring import InputFile, Skipped
 
 SUFFIXES = (".parquet", ".parq", ".pq")
@@ -27,6 +28,8 @@ class Listed(Struct, frozen=True):
     """Epoch seconds."""
     tag: str = ""
     """What changes when its bytes change, where the storage keeps such a thing: `etag:…`."""
+    fault: str = ""
+    """Why it cannot be read, where that is seen without opening it."""
 
 
 class Files(Protocol):
@@ -44,7 +47,7 @@ class Files(Protocol):
     def open(self, path: str) -> pa.NativeFile: ...
 
     def tag(self, file: Listed) -> str:
-        """What changes when its bytes change."""
+        """What changes when its bytes change. Raises InputChanged when it is not, once it is read, what `file` says."""
         ...
 
     def close(self) -> None:
@@ -56,13 +59,20 @@ class DataSet(Struct, frozen=True):
     files: Files
     footers: Mapping[str, pq.FileMetaData]
     """By path."""
+    partitions: Partitions
+    """Of all folders of the input, those that nothing is read of included."""
 
     def schema(self, path: str) -> pa.Schema:
         return self.footers[path].schema.to_arrow_schema()
 
 
-def read_footers(files: Files, listed: Sequence[Listed], skip_corrupt: bool) -> tuple[DataSet, list[Skipped]]:
-    """Raises BadInput with every file that cannot be read, unless they are skipped."""
+def read_footers(
+    files: Files, listed: Sequence[Listed], skip_corrupt: bool, partitions: Partitions | None = None
+) -> tuple[DataSet, list[Skipped]]:
+    """`partitions`: by default of these files alone. Raises BadInput with every file that cannot be read, unless they are
+    skipped."""
+    if partitions is None:
+        partitions = Partitions([folder_of(each.path) for each in listed])
     with ThreadPoolExecutor(min(_READERS, max(1, len(listed))) if files.remote else 1) as pool:
         found = list(pool.map(lambda each: _footer(files, each), listed))
     bad = [each for each in found if isinstance(each, Skipped)]
@@ -70,7 +80,7 @@ def read_footers(files: Files, listed: Sequence[Listed], skip_corrupt: bool) -> 
         told = few([f"{each.path}: {each.why}" for each in bad])
         raise BadInput(f"{files.name}: {told}; repair or remove them, or pass over them with --skip-corrupt")
     footers = {file.path: each for file, each in zip(listed, found, strict=True) if not isinstance(each, Skipped)}
-    return DataSet(files, footers), bad
+    return DataSet(files, footers, partitions), bad
 
 
 def parquet_files(files: Files) -> list[Listed]:
@@ -82,17 +92,32 @@ def parquet_files(files: Files) -> list[Listed]:
     return found
 
 
-def changed_files(planned: Sequence[InputFile], now: Sequence[Listed], files: Files) -> Iterator[str]:
-    """A line for each that is not what it was. Bytes are only read again where the time of the last write differs."""
+def changed_files(
+    planned: Sequence[InputFile], now: Sequence[Listed], files: Files, skipped: Container[str] = ()
+) -> Iterator[str]:
+    """A line for each that is not what it was, is gone or is new. Bytes are only read again where the time of the last write
+    differs. `skipped`: paths that were passed over."""
     found = {each.path: each for each in now}
     for file in planned:
-        listed = found.get(file.path)
+        listed = found.pop(file.path, None)
         if listed is None:
             yield f"{file.path} is gone"
+        elif listed.fault:
+            yield f"{file.path} is {listed.fault}"
         elif listed.size != file.size:
             yield f"{file.path} has {listed.size:,} bytes, had {file.size:,}"
-        elif listed.changed != file.changed and (not file.tag or files.tag(listed) != file.tag):
+        elif _is_other(file, listed, files):
             yield f"{file.path} was written again"
+    for path in found:
+        if path not in skipped:
+            yield f"{path} is new"
+
+
+def _is_other(file: InputFile, listed: Listed, files: Files) -> bool:
+    """Of the same size."""
+    if listed.tag:
+        return listed.tag != file.tag
+    return listed.changed != file.changed and (not file.tag or files.tag(listed) != file.tag)
 
 
 def _footer(files: Files, listed: Listed) -> pq.FileMetaData | Skipped:

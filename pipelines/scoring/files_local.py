@@ -9,7 +9,7 @@ import pyarrow as pa
 import xxhash
 
 from pipelines.scoring.dataset import Listed
-from pipelines.scoring.faults import BadInput
+from pipelines.scoring.faults import BadInput, InputChanged
 
 
 class LocalFiles:
@@ -38,9 +38,15 @@ class LocalFiles:
         try:
             with self._path(file.path).open("rb") as stream:
                 # As `xxhsum -H2` has it: against accidents, and ten times as quick as what is against forgers.
-                return "xxh128:" + hashlib.file_digest(stream, xxhash.xxh3_128).hexdigest()
+                found = "xxh128:" + hashlib.file_digest(stream, xxhash.xxh3_128).hexdigest()
+            now = self._listed(self._path(file.path), file.path)
+        except FileNotFoundError:
+            raise self._changed(file, "is gone") from None
         except OSError as fault:
             raise self._told(fault) from fault
+        if (now.size, now.changed) != (file.size, file.changed):  # which bytes were scored nobody knows then
+            raise self._changed(file, "was written meanwhile")
+        return found
 
     def close(self) -> None:
         """Nothing is open."""
@@ -54,10 +60,14 @@ class LocalFiles:
 
     def _listed(self, path: Path, name: str) -> Listed:
         at = path.stat()
-        return Listed(name, at.st_size, at.st_mtime)
+        # A file that is moved over another keeps the time it was written at, and not the time of its entry.
+        return Listed(name, at.st_size, max(at.st_mtime, at.st_ctime))
 
     def _path(self, path: str) -> Path:
         return self._root if self._root.is_file() else self._root / path
+
+    def _changed(self, file: Listed, what: str) -> InputChanged:
+        return InputChanged(f"{self.name} changed since the run began: {file.path} {what}; let nobody write to it")
 
     def _told(self, fault: OSError) -> BadInput:
         return BadInput(f"{fault.filename or self._root}: {fault.strerror or fault}")

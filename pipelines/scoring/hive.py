@@ -33,14 +33,33 @@ class Partitions:
             for name, values in found.items()
         }
 
+    @classmethod
+    def typed(cls, kinds: Mapping[str, str]) -> "Partitions":
+        """Of these types, as `kinds` has told them before: they stay what they were, whatever folders have come since."""
+        made = cls(())
+        made.types = {name: pa.int64() if kind == str(pa.int64()) else pa.string() for name, kind in kinds.items()}
+        return made
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Types by name, as Arrow writes them."""
+        return {name: str(kind) for name, kind in self.types.items()}
+
+    def row(self, folder: str) -> dict[str, int | str | None]:
+        """Of every partition. Raises ValueError for a folder that does not fit the types."""
+        values = values_of(folder)
+        return {name: self._value(name, values.get(name)) for name in self.types}
+
     def columns(self, folder: str, rows: int, names: Sequence[str]) -> dict[str, pa.Array]:
         """Of these names, those that are partitions: the value of `folder`, `rows` times."""
         values = values_of(folder)
         return {name: pa.repeat(self._scalar(name, values.get(name)), rows) for name in names if name in self.types}
 
     def _scalar(self, name: str, value: str | None) -> pa.Scalar:
-        kind = self.types[name]
-        return pa.scalar(int(value) if value is not None and pa.types.is_integer(kind) else value, kind)
+        return pa.scalar(self._value(name, value), self.types[name])
+
+    def _value(self, name: str, value: str | None) -> int | str | None:
+        return int(value) if value is not None and pa.types.is_integer(self.types[name]) else value
 
 
 def _is_key(folder: str) -> bool:

@@ -1,42 +1,41 @@
 """A run: planned, scored part by part, published whole; killed anywhere and begun again, it ends the same."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
-import msgspec
-import pyarrow as pa
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipelines.scoring import inputs
+from pipelines.scoring.again import is_retry_of, last_of, next_of
 from pipelines.scoring.assembling import Assembly, assemble
-from pipelines.scoring.dataset import DataSet, Files, Listed, changed_files, parquet_files, read_footers
-from pipelines.scoring.faults import BadOrder, InputChanged, OtherRun, RunBusy, TooManyRejects
+from pipelines.scoring.dataset import DataSet, Files
+from pipelines.scoring.faults import BadOrder, InputChanged, LockLost, OtherRun, RunBusy, StorageFault, TooManyRejects
 from pipelines.scoring.few import few
+from pipelines.scoring.hive import Partitions
+from pipelines.scoring.manifesting import manifest_of, rejected
 from pipelines.scoring.part import Tell
 from pipelines.scoring.planning import Pruning, input_files, parts_of
+from pipelines.scoring.progress import (
+    Attempts,
+    begin_attempt,
+    iso,
+    keep_attempts,
+    keep_plan,
+    keep_tags,
+    known_plan,
+    record_part,
+    recorded_part,
+)
 from pipelines.scoring.storage.port import Held, Parts, Records, Storage
 from pipelines.scoring.tagging import Tags
 from schemas.model_spec import ModelSpec
-from schemas.scoring import Column, InputFile, Manifest, Order, PartDone, PartPlan, Plan, Published, StoredFile, encode
+from schemas.scoring import Manifest, Order, PartDone, PartPlan, Plan
 
-PLAN = "plan.json"
-ATTEMPTS = "attempts.json"
-TAGS = "tags.json"
 _NOTHING = PartPlan(0, "", (), 0)
 """Of an output without rows: one file all the same, for its columns."""
-
-
-class Attempts(Struct):
-    """Of this run, so far."""
-
-    began: str
-    count: int = 0
-    seconds: float = 0.0
-    open: bool = False
-    """Whether one goes on, or was killed."""
-    killed: int = 0
-    """Since a part was done."""
 
 
 class Work(Struct, frozen=True):
@@ -59,7 +58,9 @@ class Engine(Protocol):
 
 
 class Observer(Protocol):
-    def planned(self, plan: Plan, rows_done: int, parts_done: int) -> None: ...
+    def planned(self, plan: Plan, rows_done: int, parts_done: int) -> None:
+        """Not called when it is published already."""
+        ...
 
     def progress(self, rows: int, rejected: int) -> bool:
         """Rows read and rejected since it was told last. False: stop."""
@@ -85,9 +86,25 @@ class Run(Struct, frozen=True):
     failpoint: Callable[[str], None] = lambda name: None
     onto: Manifest | None = None
     """What is published, where this run only adds to it: its rejects, scored again."""
+    named: bool = True
+    """False: its id is made of its order, and is the first of those that runs of this order have."""
 
     def run(self, observer: Observer, overwrite: bool = False) -> Manifest:
-        """Raises ScoreFault, Stopped; then nothing is published, and the same call goes on from there."""
+        """Raises ScoreFault, Stopped; then nothing is published, and the same call goes on from there. Published already, and
+        its input is what it was: it does nothing."""
+        return (self if self.named else self._numbered(overwrite))._run(observer, overwrite)
+
+    def _numbered(self, overwrite: bool) -> "Run":
+        last = last_of(self.order, self.storage)
+        if last is None:
+            return self
+        run_id, there = last
+        run = replace(self, order=replace(self.order, run_id=run_id))
+        if overwrite and (there.order.run_id != run_id or run._changes(there)):
+            return replace(self, order=replace(self.order, run_id=next_of(run_id, self.order.run_id)))
+        return run
+
+    def _run(self, observer: Observer, overwrite: bool) -> Manifest:
         published = self._published(overwrite)
         try:
             held = self.storage.lock(self.order.run_id, self.holder, self.tell)
@@ -106,23 +123,14 @@ class Run(Struct, frozen=True):
             self.storage.forget(self.order.run_id)
             return published
         records, parts = self.storage.run(self.order.run_id)
-        began = self.now()
-        attempts = _attempts(records, began)
-        records.put(ATTEMPTS, encode(attempts))
-        plan, assembly, data = self._planned(held, records)
-        tags = Tags(self.files, plan.files, lambda files: records.put(TAGS, encode([file.tag for file in files])))
+        left = _Left(known_plan(records) is not None)
         try:
-            work = Work(plan, assembly, data, parts, attempts.killed)
-            done = self._scored(held, records, work, attempts, observer)
-            files = tags.wait()
-        finally:
-            attempts.seconds += (self.now() - began).total_seconds()
-            attempts.open = False
-            records.put(ATTEMPTS, encode(attempts))
-            tags.close()
-        self._check(done)
-        manifest = self._manifest(plan, assembly.schema, files, done, attempts)
-        self._check_inputs(plan.files)
+            manifest, done = self._attempted(held, records, parts, observer, left)
+        except BaseException as fault:
+            if not left.anything and not isinstance(fault, LockLost):
+                with contextlib.suppress(StorageFault):  # the fault is told, and not what else does not work then
+                    self.storage.forget(self.order.run_id)
+            raise
         self.failpoint("before-publish")
         stored = [file for each in done for file in (each.file, each.rejects) if file is not None]
         kept = [] if self.onto is None else [part.path for part in self.onto.parts]
@@ -131,119 +139,152 @@ class Run(Struct, frozen=True):
         self.storage.forget(self.order.run_id)
         return manifest
 
-    def _published(self, overwrite: bool) -> Manifest | None:
-        """What is there already, when it is this run's."""
+    def _attempted(
+        self, held: Held, records: Records, parts: Parts, observer: Observer, left: "_Left"
+    ) -> tuple[Manifest, list[PartDone]]:
+        """All that is to be published."""
+        began = self.now()
+        attempts = begin_attempt(records, began)
+        plan, assembly, data = self._planned(held, records)
+        tags = Tags(self.files, plan.files, lambda files: keep_tags(records, files))
         try:
-            current = self.storage.current(self.order.run_id)
-        except OtherRun:
-            if overwrite and self.onto is None:
-                return None  # whatever is there is replaced
-            raise
+            done = self._scored(
+                held, records, Work(plan, assembly, data, parts, attempts.killed), attempts, observer, left
+            )
+            files = tags.wait()
+        finally:
+            attempts.seconds += (self.now() - began).total_seconds()
+            attempts.open = False
+            keep_attempts(records, attempts)
+            tags.close()
+        self._check(done)
+        made = manifest_of(plan, assembly.schema, files, done, self.onto)
+        self._check_inputs(plan)
+        return self._stamped(made, attempts), done
+
+    def _published(self, overwrite: bool) -> Manifest | None:
+        """What is there already, when it is this run's. Raises InputChanged, BadOrder, OtherRun."""
+        current = self.storage.current(self.order.run_id)
         if current is None:
             return None
         if current.order.run_id != self.order.run_id:
-            if overwrite and (self.onto is None or current == self.onto):
-                return None
-            raise BadOrder(
-                f"{self.storage.name}: holds the output of run {current.order.run_id}; --overwrite replaces it, at once and whole"
-            )
+            self._check_replaced(current, overwrite)
+            return None
         if current.order != self.order:
             raise OtherRun(
                 f"{self.storage.name}: run {self.order.run_id} was published with another "
                 f"{_difference(current.order, self.order)}; give another --run-id and --overwrite"
             )
+        changed = self._changes(current)
+        if changed:
+            what = "give another --run-id and --overwrite" if self.named else "call it again with --overwrite"
+            raise InputChanged(
+                f"{self.files.name} changed since run {self.order.run_id} was published: {few(changed)}; "
+                f"{what} to score it as it is now"
+            )
         return current
 
+    def _check_replaced(self, current: Manifest, overwrite: bool) -> None:
+        there = current.order.run_id
+        if is_retry_of(there, self.order.run_id) and (self.named or not overwrite):
+            what = "give another --run-id and --overwrite" if self.named else "call it again with --overwrite"
+            raise BadOrder(
+                f"{self.storage.name}: holds run {self.order.run_id} with its rejects scored again ({there}); "
+                f"{what} to score all of it anew"
+            )
+        if not overwrite or (self.onto is not None and current != self.onto):
+            raise BadOrder(
+                f"{self.storage.name}: holds the output of run {there}; --overwrite replaces it, at once and whole"
+            )
+
     def _planned(self, held: Held, records: Records) -> tuple[Plan, Assembly, DataSet]:
-        known = records.get(PLAN)
-        listed = parquet_files(self.files)
-        if known is None:
-            return self._plan(held, records, listed)
-        plan = msgspec.json.decode(known, type=Plan)
+        plan = known_plan(records)
+        if plan is None:
+            return self._plan(held, records)
         if plan.order != self.order:
             raise OtherRun(
                 f"{self.storage.name}: run {self.order.run_id} was begun with another {_difference(plan.order, self.order)}; "
                 "go on with the same, or give another --run-id"
             )
-        known = records.get(TAGS)
-        if known is not None:
-            tags = msgspec.json.decode(known, type=list[str])
-            tagged = tuple(replace(file, tag=tag) for file, tag in zip(plan.files, tags, strict=True))
-            plan = replace(plan, files=tagged)
-        self._check_inputs(plan.files, listed)
-        names = {file.path for file in plan.files}
-        data, _ = read_footers(self.files, [each for each in listed if each.path in names], skip_corrupt=False)
+        self._check_inputs(plan)
+        data = inputs.planned_data(self.files, plan)
         return plan, assemble(self.order, self.spec, self.each, data), data
 
-    def _plan(self, held: Held, records: Records, listed: Sequence[Listed]) -> tuple[Plan, Assembly, DataSet]:
-        data, skipped = read_footers(self.files, listed, self.order.skip_corrupt)
+    def _plan(self, held: Held, records: Records) -> tuple[Plan, Assembly, DataSet]:
+        found = inputs.find(self.files, self.order.where)
+        data, skipped = inputs.read(self.files, found, self.order.skip_corrupt)
         assembly = assemble(self.order, self.spec, self.each, data)
-        files = input_files(data, listed)
+        files = input_files(data, [*found.listed, *found.others])
         pruning = Pruning(data, assembly.partitions, assembly.read, assembly.wanted.where)
         parts = parts_of(files, [pruning.wanted(file) for file in files], self.order.part_rows) or (_NOTHING,)
-        plan = Plan(self.order, files, parts, tuple(skipped))
+        plan = Plan(self.order, files, parts, tuple(skipped), found.partitions.kinds)
         held.check()
-        records.put(PLAN, encode(plan))
+        keep_plan(records, plan)
         self.failpoint("planned")
         return plan, assembly, data
 
     def _scored(
-        self, held: Held, records: Records, work: Work, attempts: Attempts, observer: Observer
+        self, held: Held, records: Records, work: Work, attempts: Attempts, observer: Observer, left: "_Left"
     ) -> list[PartDone]:
         done = {
-            part.number: found for part in work.plan.parts if (found := _recorded(records, work.parts, part.number))
+            part.number: found for part in work.plan.parts if (found := recorded_part(records, work.parts, part.number))
         }
+        left.anything = bool(done)
         observer.planned(work.plan, sum(work.plan.parts[number].rows for number in done), len(done))
-        guard = _Guard(self.order.max_rejects, work.plan.rows, sum(_rejected(each) for each in done.values()))
-        left = [part.number for part in work.plan.parts if part.number not in done]
-        for each in self.engine.score(work, left, lambda rows, bad: guard.passes(bad) and observer.progress(rows, bad)):
+        guard = _Guard(self.order.max_rejects, work.plan.rows, sum(map(rejected, done.values())))
+        todo = [part.number for part in work.plan.parts if part.number not in done]
+        for each in self.engine.score(work, todo, lambda rows, bad: guard.passes(bad) and observer.progress(rows, bad)):
             self.failpoint("part-scored")
             held.check()
-            records.put(_name(each.number), encode(each))
+            record_part(records, each)
+            left.anything = True
             self.failpoint("part-recorded")
             if attempts.killed:
                 attempts.killed = 0
-                records.put(ATTEMPTS, encode(attempts))
+                keep_attempts(records, attempts)
             done[each.number] = each
             observer.part(each)
+        if missing := [number for number in todo if number not in done]:  # a mistake of the engine's, never published
+            raise RuntimeError(f"run {self.order.run_id}: the engine left out parts {missing[:5]}")
         return [done[number] for number in sorted(done)]
 
     def _check(self, done: Sequence[PartDone]) -> None:
-        rejected, read = sum(map(_rejected, done)), sum(each.read for each in done)
-        if rejected > self.order.max_rejects * read:
+        bad, read = sum(map(rejected, done)), sum(each.read for each in done)
+        if bad > self.order.max_rejects * read:
             raise TooManyRejects(
-                f"{rejected:,} of {read:,} rows were rejected, --max-rejects allows {self.order.max_rejects:g} of them; "
+                f"{bad:,} of {read:,} rows were rejected, --max-rejects allows {self.order.max_rejects:g} of them; "
                 f"nothing is published; they are kept with run {self.order.run_id} beside {self.storage.name}"
             )
 
-    def _check_inputs(self, planned: Sequence[InputFile], listed: Sequence[Listed] | None = None) -> None:
-        now = parquet_files(self.files) if listed is None else listed
-        changed = list(changed_files(planned, now, self.files))
+    def _check_inputs(self, plan: Plan) -> None:
+        where = self.order.where
+        found = inputs.find(self.files, where, Partitions.typed(plan.partitions))
+        changed = inputs.changes(self.files, where, plan.files, plan.skipped, found)
         if changed:
             raise InputChanged(
                 f"{self.files.name} changed since run {self.order.run_id} began: {few(changed)}; "
                 "give another --run-id to score it as it is now"
             )
 
-    def _manifest(
-        self, plan: Plan, schema: pa.Schema, files: tuple[InputFile, ...], done: Sequence[PartDone], attempts: Attempts
-    ) -> Manifest:
-        made = Manifest(
-            order=self.order,
-            schema=tuple(Column(field.name, str(field.type)) for field in schema),
-            parts=tuple(_published(each.file for each in done)),
-            rejects=tuple(_published(each.rejects for each in done)),
-            inputs=files,
-            skipped=(*plan.skipped, *(skipped for each in done for skipped in each.skipped)),
-            rows=sum(each.file.rows for each in done if each.file is not None),
-            rejected=sum(map(_rejected, done)),
-            began=attempts.began,
-            finished=_iso(self.now()),
-            seconds=round(attempts.seconds, 3),
-            attempts=attempts.count,
-            forebay=self.forebay,
-        )
-        return made if self.onto is None else _joined(self.onto, made)
+    def _changes(self, published: Manifest) -> list[str]:
+        """Of the input, since then."""
+        where = self.order.where
+        found = inputs.find(self.files, where)
+        return inputs.changes(self.files, where, published.inputs, published.skipped, found)
+
+    def _stamped(self, made: Manifest, attempts: Attempts) -> Manifest:
+        before = 0.0 if self.onto is None else self.onto.seconds
+        return replace(
+            made, began=attempts.began if self.onto is None else self.onto.began, finished=iso(self.now()),
+            seconds=round(before + attempts.seconds, 3), attempts=attempts.count, forebay=self.forebay,
+        )  # fmt: skip
+
+
+class _Left:
+    """Whether an attempt that fails leaves something that the next one goes on from."""
+
+    def __init__(self, anything: bool) -> None:
+        self.anything = anything
 
 
 class _Guard:
@@ -265,53 +306,6 @@ class _Guard:
         return True
 
 
-def _joined(before: Manifest, again: Manifest) -> Manifest:
-    """Its rejects are what is left of them; its inputs and their order stay what the rows came from."""
-    if before.schema != again.schema and before.parts:
-        raise OtherRun(
-            f"the output's columns would change from {_shown(before.schema)} to {_shown(again.schema)}: score it all again"
-        )
-    return replace(
-        again, parts=(*before.parts, *again.parts), inputs=before.inputs, skipped=(*before.skipped, *again.skipped),
-        rows=before.rows + again.rows, seconds=round(before.seconds + again.seconds, 3), began=before.began,
-    )  # fmt: skip
-
-
-def _shown(schema: Sequence[Column]) -> str:
-    return ", ".join(f"{column.name} {column.type}" for column in schema)
-
-
-def _attempts(records: Records, began: datetime) -> Attempts:
-    known = records.get(ATTEMPTS)
-    attempts = Attempts(_iso(began)) if known is None else msgspec.json.decode(known, type=Attempts)
-    attempts.count += 1
-    attempts.killed += attempts.open
-    attempts.open = True
-    return attempts
-
-
-def _recorded(records: Records, parts: Parts, number: int) -> PartDone | None:
-    """None when it has to be done again."""
-    known = records.get(_name(number))
-    if known is None:
-        return None
-    done = msgspec.json.decode(known, type=PartDone)
-    files = [file for file in (done.file, done.rejects) if file is not None]
-    return done if all(parts.holds(file) for file in files) else None
-
-
-def _name(number: int) -> str:
-    return f"parts/{number:05d}.json"
-
-
-def _rejected(done: PartDone) -> int:
-    return 0 if done.rejects is None else done.rejects.rows
-
-
-def _published(files: Iterable[StoredFile | None]) -> Iterator[Published]:
-    return (Published(file.path, file.rows, file.size, file.sha256) for file in files if file is not None)
-
-
 def _difference(before: Order, now: Order) -> str:
     """The first field in which they differ, and how."""
     for field in before.__struct_fields__:
@@ -319,7 +313,3 @@ def _difference(before: Order, now: Order) -> str:
         if old != new:
             return f"{field.replace('_', '-')} ({old!r}, now {new!r})"
     return "order"
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -13,7 +13,7 @@ class Tags:
     """A thread of its own, from the first moment."""
 
     def __init__(
-        self, files: Files, planned: Sequence[InputFile], found: Callable[[Sequence[InputFile]], None]
+        self, files: Files, planned: Sequence[InputFile], found: Callable[[tuple[InputFile, ...]], None]
     ) -> None:
         """`found`: told of all of them, once; by the thread."""
         self._files = files
@@ -45,6 +45,6 @@ class Tags:
                 if not file.tag:
                     tag = self._files.tag(Listed(file.path, file.size, file.changed))
                     self._tagged[place] = replace(file, tag=tag)
-            self._found(self._tagged)
+            self._found(tuple(self._tagged))
         except BaseException as fault:  # noqa: BLE001  # raised again by whoever waits
             self._fault = fault

@@ -1,5 +1,6 @@
 """`--where`: a condition in SQL's own words, as a filter of Arrow. Nothing of it is ever evaluated as code."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
@@ -69,6 +70,20 @@ def parse(text: str, schema: pa.Schema) -> Any:
     except pa.ArrowException as fault:
         raise BadOrder(f"where: {_short(str(fault))}") from None
     return condition
+
+
+def parse_terms(text: str, schema: pa.Schema) -> list[Any]:
+    """Of the conditions that AND joins at the top, those over columns of this schema alone, as `parse` has them. What cannot
+    be taken is left out: `parse` says why. Raises BadOrder for what is no condition at all."""
+    found: list[Any] = []
+    try:
+        for term in _terms(_parsed(text)):
+            with contextlib.suppress(BadOrder, Ambiguous, pa.ArrowException):
+                if all(find(schema, _name(node)) is not None for node in _names(term)):
+                    found.append(_Conditions(schema).condition(term, negated=False))
+    except RecursionError:
+        raise BadOrder(_TOO_DEEP) from None
+    return found
 
 
 class _Conditions:
@@ -173,6 +188,15 @@ def _parsed(text: str) -> Any:
         if any(given for part, given in node.args.items() if part not in _KNOWN.get(type(node), ())):
             raise _refused(node, f"cannot be taken, {_ALLOWED}")
     return tree
+
+
+def _terms(node: Node) -> Iterator[Node]:
+    node = node.unnest()
+    if type(node) is exp.And:
+        for part in node.flatten():
+            yield from _terms(part)
+    else:
+        yield node
 
 
 def _said(fault: SqlglotError) -> str:

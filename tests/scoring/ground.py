@@ -84,6 +84,12 @@ class Ground(Struct, frozen=True):
     def score(self, *more: str, fail_at: str | None = None) -> Ended:
         return _ended(self.begin(*more, fail_at=fail_at))
 
+    def told(self, *more: str) -> str:
+        """What it says to people."""
+        ended = _ended(self._begin([part for part in self.command(*more) if part != "--json"]))
+        assert ended.code == 0, ended
+        return ended.wrote
+
     def more(self, *given: str) -> Ended:
         """Another of `forebay score`'s commands."""
         return _ended(self._begin([sys.executable, "-P", "-m", "forebay.cli.app", "score", *given]))

@@ -57,7 +57,9 @@ def test_the_manifest_names_every_file_and_success_is_there(on: Ground) -> None:
 def test_the_same_run_again_does_nothing(on: Ground) -> None:
     first = on.score(*SMALL).summary
     before = {path: path.stat().st_mtime_ns for path in Path(on.output).rglob("*")}
-    assert on.score(*SMALL).summary == first
+    assert first.pop("already_published") is False
+    assert on.score(*SMALL).summary == {**first, "already_published": True}
+    assert "published already, nothing was done: 5,000 rows" in on.told(*SMALL)
     assert {path: path.stat().st_mtime_ns for path in Path(on.output).rglob("*")} == before
 
 

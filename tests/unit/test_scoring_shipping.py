@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pipelines.catalog import Catalog, ModelVersion
 from pipelines.scoring.faults import BadInput, StorageFault
-from pipelines.scoring.run import PLAN
+from pipelines.scoring.progress import PLAN
 from pipelines.scoring.storage.opening import open_storage
 from schemas.scoring import InputFile, Order, Plan
 from tests.scoring.ground import NAME, write_models
