@@ -37,7 +37,7 @@ class Local:
         left, moved = list(numbers), Moved(tell)
         if work.killed < SUSPICIOUS:
             try:
-                for done in self._quick.score(work, left, moved):
+                for done in self._quick.score(work, tuple(left), moved):
                     left.remove(done.number)
                     moved.keep()
                     yield done
