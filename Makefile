@@ -102,7 +102,8 @@ $(VENV)/.base-stamp: $(PINNED)
 
 $(VENV)/.test-stamp: $(VENV)/.base-stamp
 	@echo "Adding PyTorch and the tools of tests and checks …"
-	@$(INSTALL) -e '.[cpu,torch,kafka,sqs,s3,redis,scoring,ray,test,dev]' -e clients/python
+	@$(INSTALL) --no-compile -e '.[cpu,torch,kafka,sqs,s3,redis,scoring,ray,test,dev]' -e clients/python
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compiled.log 2>&1 || true # on every core; pip compiles on one
 	@touch $@
 
 $(AIRFLOW_VENV)/.stamp: deploy/airflow/pyproject.toml deploy/airflow/constraints.txt clients/python/pyproject.toml
