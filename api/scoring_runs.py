@@ -14,7 +14,7 @@ from api.http import RETRY_AFTER, check_media, headers_of, read_body, respond
 from api.keys import TENANT
 from api.polling import until_ended, wait_of
 from api.preferences import applied
-from api.problems import Header, Problem, overloaded, store_away, unknown_run
+from api.problems import Header, Problem, invalid_body, overloaded, store_away, unknown_run
 from api.rates import Rates
 from api.reader import Named
 from api.scoring_bodies import PATH, RunAcceptedBody, links, run_body
@@ -22,7 +22,9 @@ from api.submitting import REPLAYED
 from api.waiting import Waiting
 from pipelines.admission import Admission, Refused
 from pipelines.admission.body import check_text, parse
-from pipelines.scoring.locations import LocationRefused
+from pipelines.scoring.apart import check_apart
+from pipelines.scoring.faults import BadOrder
+from pipelines.scoring.locations import LocationRefused, Locations
 from pipelines.store.notices import Notices
 from pipelines.store.port import StoreAway
 from pipelines.store.scoring_port import RunAccepted, RunConflict, RunOutcome
@@ -75,9 +77,11 @@ class RunSubmitting:
     async def _check_locations(self, request: ScoringRequest, tenant: str) -> None:
         """They are kept as they were given: the worker checks them again, for what they lead to may change."""
         try:
-            await self._location_calls(lambda: self._scoring.locations.admitted(request, tenant))
+            await self._location_calls(lambda: _check(self._scoring.locations, request, tenant))
         except LocationRefused as refused:
             raise Problem(403, "location-refused", str(refused), field=refused.field) from None
+        except BadOrder as refused:
+            raise invalid_body(str(refused), "output") from None
 
     async def _answer(self, accepted: RunAccepted, send: Send) -> int:
         view = accepted.view
@@ -150,6 +154,12 @@ def run_reader(scoring: Scoring, limits: Limits) -> Group[Named, SeenRun]:
         return [found[tenant].get(run_id) for tenant, run_id in names]
 
     return Group("scoring runs", read, most=256, backlog=4 * limits.waiting, answer_within=limits.answer_within)
+
+
+def _check(locations: Locations, request: ScoringRequest, tenant: str) -> None:
+    """Raises LocationRefused, BadOrder."""
+    admitted = locations.admitted(request, tenant)
+    check_apart(admitted.input, admitted.output)
 
 
 def _wanted(raw: bytes) -> ScoringSubmit:

@@ -17,6 +17,7 @@ from forebay.catalogs import open_catalog
 from forebay.settings import Settings
 from pipelines.catalog import ModelVersion
 from pipelines.scoring.again import RETRY, is_retry_of
+from pipelines.scoring.apart import check_apart
 from pipelines.scoring.dataset import Files
 from pipelines.scoring.faults import BadInput, BadOrder, OtherRun
 from pipelines.scoring.opening import open_files
@@ -73,6 +74,7 @@ def score(
     settings: Settings, plan: ScorePlan, observer: Observer, tell: Callable[[str], None], failpoint: Failpoint = nothing
 ) -> Manifest:
     """Raises ScoreFault, and what start-up raises, one line each."""
+    check_apart(plan.input, plan.output)
     version = open_catalog(settings).resolve(plan.model, plan.version)
     with closing(open_files(plan.input)) as files, closing(open_storage(plan.output, failpoint)) as storage:
         order = order_of(plan, version, files.name, storage.name)

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from pipelines.ports import Tensors
 from workers.errors import BadArtifact, one_line
+from workers.own_code import guarded
 
 
 class Hooks(Struct, frozen=True):
@@ -45,7 +46,7 @@ def load_hooks(path: Path | None) -> Hooks:
             raise BadArtifact(f"{path}: {name}: expected a function, got {type(hook).__name__}")
     if not found:
         raise BadArtifact(f"{path}: expected a function preprocess, postprocess or cost")
-    return Hooks(**found, pads=_pads(path, getattr(module, "PADS", {})))
+    return Hooks(**{name: guarded(hook) for name, hook in found.items()}, pads=_pads(path, getattr(module, "PADS", {})))
 
 
 def load_module(path: Path, model_folder: Path) -> Any:
@@ -59,8 +60,8 @@ def load_module(path: Path, model_folder: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as fault:
+        guarded(spec.loader.exec_module)(module)
+    except Exception as fault:
         del sys.modules[name]
         raise BadArtifact(f"{path}: {type(fault).__name__}: {one_line(fault)}") from fault
     return module

@@ -21,6 +21,7 @@ from schemas.model_spec import Batching, ModelSpec, TensorSpec
 from workers.artifacts import check_digests
 from workers.errors import BadArtifact, RuntimeMissing, one_line
 from workers.hooks import Hooks, load_hooks
+from workers.own_code import ModelExit, guarded
 
 A = TypeVar("A")
 _MODULES = {"onnx": "onnxruntime", "torch": "torch"}
@@ -38,6 +39,7 @@ class LoadedModel:
         self.batching = version.spec.batching
         most, dearest = self.batching.max_batch_size, self.batching.max_batch_cost
         self._most = most if dearest is None else min(most, int(dearest))  # like items weigh 1.0 each
+        self._predict, self._predict_batch = guarded(model.predict), guarded(model.predict_batch)
         self._model = model
         self._hooks = hooks
         self._version = version
@@ -81,7 +83,7 @@ class LoadedModel:
 
     def _answer_batch(self, batch: Tensors, count: int) -> list[bytes] | None:
         try:
-            outputs = self._model.predict_batch(batch)
+            outputs = self._predict_batch(batch)
         except Exception:  # noqa: BLE001  # the long way round finds whose fault it is
             return None
         return self._outputs.encode_batch(outputs, count)
@@ -96,11 +98,11 @@ class LoadedModel:
         return [item if isinstance(item, InvalidInput) else self._prepare(item) for item in decoded]
 
     def predict(self, inputs: Sequence[Tensors]) -> list[Tensors]:
-        return self._model.predict(inputs)
+        return self._predict(inputs)
 
     def predict_batch(self, batch: Tensors) -> Tensors:
         """See `pipelines.ports.Model`."""
-        return self._model.predict_batch(batch)
+        return self._predict_batch(batch)
 
     def finish(self, outputs: Sequence[Tensors]) -> list[bytes | InvalidOutput]:
         if self._hooks.postprocess is None:
@@ -178,7 +180,13 @@ def load(version: ModelVersion, device: str = "auto") -> LoadedModel:
         raise RuntimeMissing(f"model {version.name} version {version.version}: {missing}")
     check_digests(version.folder, version.sha256)
     hooks = load_hooks(version.hooks)
-    return LoadedModel(version, _runtime(version).load(version, device, hooks), hooks)
+    try:
+        model: Model = guarded(_runtime(version).load)(version, device, hooks)
+    except ModelExit as fault:
+        raise BadArtifact(
+            f"model {version.name} version {version.version}: {one_line(describe(fault), 300)}"
+        ) from fault
+    return LoadedModel(version, model, hooks)
 
 
 def warm(loaded: LoadedModel, version: ModelVersion) -> None:

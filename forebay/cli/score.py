@@ -87,7 +87,7 @@ def score(
     )  # fmt: skip
     with bar("rows") as show, redirect_stdout(sys.stderr):  # Ray prints what it has to say, and stdout is the summary's
         progress = Progress(time.monotonic, _say, show)
-        manifest = scoring.score(settings, plan, progress, _say)
+        manifest = _ended(lambda: scoring.score(settings, plan, progress, _say))
     _tell(manifest, progress, as_json)
 
 
@@ -108,7 +108,7 @@ def retry_rejects(
     with bar("rows") as show:
         progress = Progress(time.monotonic, _say, show)
         plan = scoring.RetryPlan(version, workers)
-        manifest = scoring.retry_rejects(settings, output, run, plan, progress, _say)
+        manifest = _ended(lambda: scoring.retry_rejects(settings, output, run, plan, progress, _say))
     _tell(manifest, progress, as_json)
 
 
@@ -122,6 +122,14 @@ def files(
     for part, path in zip(manifest.parts, paths, strict=True):
         told = {"path": path, "rows": part.rows, "size": part.size, "sha256": part.sha256}
         print(json.dumps(told) if as_json else path)
+
+
+def _ended(score: Callable[[], "Manifest"]) -> "Manifest":
+    """Exit code 0 says that it is published, and nothing else does."""
+    try:
+        return score()
+    except SystemExit as end:
+        raise CommandError(f"something asked the process to end (exit code {end.code}): nothing is published") from end
 
 
 def _scoring() -> Any:

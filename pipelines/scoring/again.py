@@ -2,6 +2,7 @@
 
 import re
 
+from pipelines.scoring.faults import SharedOutput
 from pipelines.scoring.storage.port import Storage
 from schemas.scoring import Manifest, Order
 
@@ -19,7 +20,10 @@ def last_of(order: Order, storage: Storage) -> tuple[str, Manifest] | None:
     there is none. Raises OtherRun."""
     found, run_id = None, order.run_id
     while True:
-        there = storage.current(run_id)
+        try:
+            there = storage.current(run_id)
+        except SharedOutput:
+            return found
         at = None if there is None else _of(there.order.run_id, order.run_id)
         if there is None or at is None or (found is not None and found[0] == at):
             return found

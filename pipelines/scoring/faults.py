@@ -21,6 +21,10 @@ class OtherRun(ScoreFault):
     """A run of this name was begun with another order, or the output belongs to another run."""
 
 
+class SharedOutput(OtherRun):
+    """Rows of others are in the output, and stay: with --overwrite the run's go in among them."""
+
+
 class RunBusy(ScoreFault):
     """Somebody else is at it."""
 

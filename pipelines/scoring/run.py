@@ -12,7 +12,16 @@ from pipelines.scoring import inputs
 from pipelines.scoring.again import is_retry_of, last_of, next_of
 from pipelines.scoring.assembling import Assembly, assemble
 from pipelines.scoring.dataset import DataSet, Files
-from pipelines.scoring.faults import BadOrder, InputChanged, LockLost, OtherRun, RunBusy, StorageFault, TooManyRejects
+from pipelines.scoring.faults import (
+    BadOrder,
+    InputChanged,
+    LockLost,
+    OtherRun,
+    RunBusy,
+    SharedOutput,
+    StorageFault,
+    TooManyRejects,
+)
 from pipelines.scoring.few import few
 from pipelines.scoring.hive import Partitions
 from pipelines.scoring.manifesting import manifest_of, rejected
@@ -164,7 +173,12 @@ class Run(Struct, frozen=True):
 
     def _published(self, overwrite: bool) -> Manifest | None:
         """What is there already, when it is this run's. Raises InputChanged, BadOrder, OtherRun."""
-        current = self.storage.current(self.order.run_id)
+        try:
+            current = self.storage.current(self.order.run_id)
+        except SharedOutput:
+            if overwrite:
+                return None
+            raise
         if current is None:
             return None
         if current.order.run_id != self.order.run_id:

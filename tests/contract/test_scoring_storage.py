@@ -175,20 +175,18 @@ def test_the_same_again_changes_nothing(subject: Subject) -> None:
 
 
 @pytest.mark.parametrize("path", ["theirs.parquet", "dt=2026-11-20/theirs.parquet", "_SUCCESS"])
-def test_strangers_are_never_replaced_unasked(subject: Subject, path: str) -> None:
+def test_strangers_are_never_replaced(subject: Subject, path: str) -> None:
     subject.put_stranger(path)
     with pytest.raises(OtherRun, match="not of Forebay"):
         subject.open().current()
     with pytest.raises(OtherRun, match="not of Forebay"):
         attempt(subject.open(), "r1", holding=(held := []).append)
-    assert subject.listed() == {path: b"stranger"}
     held[0].release()
-    attempt(subject.open(), "r1", overwrite=True)
-    current = subject.open().current()
-    assert current is not None
-    assert current.order.run_id == "r1"
-    stays = subject.kind == "s3" and path != "_SUCCESS"
-    assert (subject.listed().get(path) == b"stranger") == stays
+    with pytest.raises(OtherRun, match="not of Forebay") as refused:
+        attempt(subject.open(), "r1", overwrite=True, holding=held.append)
+    assert "overwrite" not in str(refused.value)
+    held[1].release()
+    assert subject.listed() == {path: b"stranger"}
 
 
 def test_an_empty_output_is_valid(subject: Subject) -> None:

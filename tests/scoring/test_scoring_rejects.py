@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.scoring.ground import FEATURES, MAPPING, Ground, feature, scored, write_models
+from tests.scoring.ground import FEATURES, MAPPING, Ground, feature, scored, write_input, write_models
 
 ROWS = 3000
 BAD = set(range(17, ROWS, 100))
@@ -135,3 +135,13 @@ def test_files_with_other_columns_share_a_file_of_rejects(tmp_path: Path) -> Non
     assert rejects.column("_forebay_path").to_pylist() == ["in.parquet"] * len(bad) + ["in2.parquet"] * len(bad)
     assert rejects.column("note").to_pylist() == [f"n{n}" for n in bad] + [None] * len(bad)
     assert rejects.column("extra").to_pylist() == [None] * len(bad) + bad
+
+
+def test_a_hook_that_ends_the_process_costs_its_row_alone(tmp_path: Path) -> None:
+    fifth = float(feature(np.array([5]), 0)[0])
+    condition = f"abs(float(inputs['features'][0]) - {fifth!r}) < 1e-6"
+    hooks = f"import sys\ndef preprocess(inputs):\n    if {condition}: sys.exit(0)\n    return inputs\n"
+    models = write_models(tmp_path / "models", hooks=hooks)
+    on = Ground(tmp_path, models, str(write_input(tmp_path / "in", 20, 1)), str(tmp_path / "out"))
+    summary = on.score("--max-rejects", "1").summary
+    assert (summary["rows"], summary["rejected"]) == (19, 1)

@@ -87,7 +87,8 @@ class Storage(Protocol):
 
     def current(self, run_id: str | None = None) -> Manifest | None:
         """What is published. Where several runs share an output (rows that are upserted): what this run published, without
-        one the last. Raises OtherRun when there is something that is not ours."""
+        one the last. `run_id`: of who is about to publish there, and is told of whatever keeps it from that. Raises OtherRun
+        when there is something that is not ours, SharedOutput where that may stay beside it."""
         ...
 
     def publish(

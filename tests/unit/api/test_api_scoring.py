@@ -190,6 +190,11 @@ class TestLocations:
         assert "secret" not in answer.text
         assert service.get("/scoring_runs/a").status_code == 404
 
+    def test_an_output_in_its_input_is_refused(self, service: Service) -> None:
+        answer = service.submit(run_id="a", output=f"{service.body['input']}/scores")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "output")
+        assert "it lies in the input" in answer.json()["detail"]
+
 
 class TestLook:
     def test_while_it_waits_and_runs(self, service: Service) -> None:

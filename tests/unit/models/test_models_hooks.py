@@ -61,7 +61,7 @@ def test_a_cached_pyc_is_not_what_runs(tmp_path: Path) -> None:
     [
         ("def f(:", "SyntaxError"),
         ("raise KeyError('a\\nb')", "KeyError"),
-        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("import sys; sys.exit(3)", "ModelExit: SystemExit(3)"),
         ("from . import absent", "ImportError"),
         ("x = 1", "expected a function preprocess, postprocess or cost"),
         ("cost = 3", "cost: expected a function, got int"),

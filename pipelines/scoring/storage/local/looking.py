@@ -8,14 +8,14 @@ from pipelines.scoring.faults import OtherRun, StorageFault
 from pipelines.scoring.storage import manifests
 from pipelines.scoring.storage.local.files import told
 from pipelines.scoring.storage.manifests import Current
-from pipelines.scoring.storage.naming import POINTER
+from pipelines.scoring.storage.naming import FOLDER, POINTER, SUCCESS
 
 _TRIES = 5
 """A folder that is exchanged and removed while it is read is read again."""
 
 
 def refuse(out: Path) -> None:
-    """What is no folder and no place for one, before any work is done. Raises StorageFault."""
+    """What is no folder and no place for one, before anything else is said of it. Raises StorageFault."""
     with told(out):
         try:
             mode = out.lstat().st_mode
@@ -43,7 +43,9 @@ def look(out: Path) -> Current | None:
                 continue
             finally:
                 os.close(folder)
-    raise OtherRun(f"output {out}: {POINTER} names a manifest that is not there; name another output, or --overwrite")
+    raise OtherRun(
+        f"output {out}: {POINTER} names a manifest that is not there: name another output, or remove this one"
+    )
 
 
 class _Moved(Exception):
@@ -54,15 +56,29 @@ def _look(folder: int, out: Path) -> Current | None:
     """Both files of one and the same folder, whatever its name is meanwhile."""
     pointer = _read(folder, POINTER)
     if pointer is None:
-        if os.listdir(folder):
-            raise OtherRun(
-                f"output {out}: it holds something that is not of Forebay: name another output, or --overwrite"
-            )
+        if there := os.listdir(folder):
+            raise _strange(out, min(there))
         return None
     manifest = _read(folder, manifests.pointer_of(pointer, f"{out}/{POINTER}").manifest)
     if manifest is None:
         raise _Moved
     return manifests.current(pointer, manifest, f"output {out}")
+
+
+def refuse_strangers(out: Path, there: Current) -> None:
+    """Files that are not of what is published: they are nobody's to replace but their owner's. Raises OtherRun, OSError."""
+    for root, folders, names in os.walk(out):
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        for name in sorted((*names, *links)):
+            path = Path(root, name).relative_to(out).as_posix()
+            if path != SUCCESS and not path.startswith(f"{FOLDER}/") and path not in there.paths:
+                raise _strange(out, path)
+
+
+def _strange(out: Path, path: str) -> OtherRun:
+    return OtherRun(
+        f"output {out}: it holds something that is not of Forebay, {path!r}: name another output, or move that away"
+    )
 
 
 def _read(folder: int, path: str) -> bytes | None:

@@ -19,6 +19,8 @@ from pipelines.scoring.faults import BadOrder
 from pipelines.scoring.storage.naming import checked_run
 
 MARK = ".forebay-"
+_MOST_NAME = 255
+"""Bytes of a name, on the file systems of Linux."""
 
 
 class Aside(Struct, frozen=True):
@@ -69,7 +71,13 @@ class Places(Struct, frozen=True):
 
     def aside(self, run_id: str) -> Aside:
         """Raises BadOrder."""
-        return Aside(self.parent / f"{self._prefix}{checked_run(run_id)}")
+        name = f"{self._prefix}{checked_run(run_id)}"
+        if len(os.fsencode(name)) > _MOST_NAME:
+            raise BadOrder(
+                f"output …/{_short(self.out.name)}, run id {_short(run_id)}: too long together, for a folder .NAME{MARK}RUN of"
+                f" at most {_MOST_NAME} bytes: give a shorter --run-id, or name another output"
+            )
+        return Aside(self.parent / name)
 
     def asides(self) -> list[Aside]:
         """Of all runs that left something. Raises OSError."""
@@ -83,3 +91,7 @@ class Places(Struct, frozen=True):
     @property
     def _prefix(self) -> str:
         return f".{self.out.name}{MARK}"
+
+
+def _short(name: str, most: int = 40) -> str:
+    return name if len(name) <= most else f"{name[:most]}…"

@@ -11,7 +11,7 @@ from pipelines.scoring.faults import OtherRun, StorageFault
 from pipelines.scoring.storage import manifests
 from pipelines.scoring.storage.local import files
 from pipelines.scoring.storage.local.exchange import Exchange
-from pipelines.scoring.storage.local.looking import look
+from pipelines.scoring.storage.local.looking import look, refuse_strangers
 from pipelines.scoring.storage.local.places import Aside, Places
 from pipelines.scoring.storage.manifests import Current
 from pipelines.scoring.storage.naming import POINTER, SUCCESS, checked_path, manifest_of
@@ -53,13 +53,11 @@ class Publication:
 
     def _replaceable(self, manifest: Manifest, overwrite: bool) -> Current | None:
         out = self._places.out
-        try:
-            there = look(out)
-        except OtherRun:
-            if overwrite:
-                return None
-            raise
+        there = look(out)
         manifests.refuse_other(there, manifest.order.run_id, overwrite, f"output {out}")
+        if there is not None and not there.says(manifest):
+            with files.told(out):
+                refuse_strangers(out, there)
         return there
 
     def _assemble(self, manifest: Manifest, made: Sequence[StoredFile], kept: Sequence[str], fence: int) -> None:

@@ -10,7 +10,7 @@ from pipelines.scoring.faults import OtherRun
 from pipelines.scoring.storage.local import files, lock
 from pipelines.scoring.storage.local.exchange import Exchange, exchange
 from pipelines.scoring.storage.local.lock import FileLock
-from pipelines.scoring.storage.local.looking import look, refuse
+from pipelines.scoring.storage.local.looking import look, refuse, refuse_strangers
 from pipelines.scoring.storage.local.parts import FolderParts
 from pipelines.scoring.storage.local.places import Places
 from pipelines.scoring.storage.local.publication import Publication, repair
@@ -59,8 +59,17 @@ class FolderStorage:
         return FolderRecords(aside, self._token), FolderParts(aside, self._token, self._failpoint)
 
     def current(self, run_id: str | None = None) -> Manifest | None:
-        there = look(self._places.out)
-        return None if there is None else there.manifest
+        out = self._places.out
+        if run_id is not None:  # who is about to write; readers may go by a link
+            self._places.aside(run_id)
+            refuse(out)
+        there = look(out)
+        if there is None:
+            return None
+        if run_id is not None and there.manifest.order.run_id != run_id:
+            with files.told(out):
+                refuse_strangers(out, there)
+        return there.manifest
 
     def publish(
         self, held: Held, manifest: Manifest, files: Sequence[StoredFile], kept: Sequence[str], overwrite: bool

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from pipelines.scoring.faults import OtherRun
+from pipelines.scoring.faults import OtherRun, SharedOutput
 from pipelines.scoring.storage import manifests
 from pipelines.scoring.storage.manifests import Current
 from pipelines.scoring.storage.postgres import tables
@@ -11,6 +11,7 @@ from schemas.scoring import Pointer, encode
 
 _ROWS = """SELECT run_id, fence, manifest::text, table_oid::bigint, rejects_oid::bigint FROM {scoring} WHERE output = %s
     ORDER BY fence DESC"""
+_FILLED = "SELECT 1 FROM {table} LIMIT 1"
 _FENCE = "SELECT max(fence) FROM {scoring} WHERE output = %s"
 
 
@@ -31,9 +32,12 @@ def look(connection: Connection, database: Database, run_id: str | None) -> Ther
     rows = _rows(connection, database)
     ours = [row for row in rows if row[3] == there]
     if not ours:
-        raise OtherRun(
-            f"output {database.at}: there is a table that is not of Forebay: name another output, or --overwrite"
-        )
+        if connection.execute(database.sql(_FILLED)).fetchone() is None:
+            return None
+        where = f"output {database.at}: there is a table with rows that are not of Forebay: name another output"
+        if database.at.mode == "upsert":
+            raise SharedOutput(f"{where}, or --overwrite: rows with other keys than the run's stay as they are")
+        raise OtherRun(f"{where}, or empty it")
     mine = ours if database.at.mode == "replace" or run_id is None else [row for row in ours if row[0] == run_id]
     return _decoded(database, mine[0]) if mine else None
 

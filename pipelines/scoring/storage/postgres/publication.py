@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from psycopg import errors, sql
 
-from pipelines.scoring.faults import BadInput, OtherRun, StorageFault
+from pipelines.scoring.faults import BadInput, OtherRun, SharedOutput, StorageFault
 from pipelines.scoring.hive import Partitions, folder_of
 from pipelines.scoring.rejecting import FOLDER
 from pipelines.scoring.storage import manifests
@@ -54,7 +54,7 @@ class Publication:
                 self._check_parts(connection, files)
                 self._fill(connection, rows)
                 self._failpoint("publish-filled")
-                kept = self._fill_rejects(connection, rejects, overwrite)
+                kept = self._fill_rejects(connection, rejects)
                 self._enter(connection, kept)
                 self._failpoint("publish-entered")
         except (BadInput, StorageFault) as fault:
@@ -67,7 +67,7 @@ class Publication:
         """Published already, by an attempt that was killed right after. Raises OtherRun."""
         try:
             there = looking.look(connection, self._database, self._run_id)
-        except OtherRun:
+        except SharedOutput:
             if not overwrite:
                 raise
             return False
@@ -110,7 +110,7 @@ class Publication:
         hive = tuple((name, column_type(kind)) for name, kind in folders.types.items())
         return target.filling(connection, self._database, staging, tuple(columns), hive)
 
-    def _fill_rejects(self, connection: Connection, rejects: Sequence[StoredFile], overwrite: bool) -> int | None:
+    def _fill_rejects(self, connection: Connection, rejects: Sequence[StoredFile]) -> int | None:
         """The rejects' table; None without any."""
         database = self._database
         there = tables.oid_of(connection, database, database.at.rejects)
@@ -119,10 +119,9 @@ class Publication:
         ours = there is None or there in looking.own_rejects(connection, database)
         if not ours and not rejects:
             return None
-        if not ours and not overwrite:
+        if not ours:
             raise OtherRun(
-                f"output {database.at}: its rejects would go to {database.at.rejects}, a table that is not of Forebay: rename it,"
-                " or --overwrite"
+                f"output {database.at}: its rejects would go to {database.at.rejects}, a table that is not of Forebay: rename it"
             )
         if there is None:
             self._create_rejects(connection)

@@ -41,7 +41,7 @@ def published(objects: Objects, pointer: Seen | None) -> Current | None:
     found = _named(objects, pointer)
     if found is None:
         raise OtherRun(
-            f"output {objects.at}: {POINTER} names a manifest that is not there: name another output, or --overwrite"
+            f"output {objects.at}: {POINTER} names a manifest that is not there: name another output, or remove this one"
         )
     return found
 
@@ -64,7 +64,7 @@ def refuse_strangers(objects: Objects) -> None:
         if path not in made:
             raise OtherRun(
                 f"output {objects.at}: it holds something that is not of Forebay, {path!r}: name another output,"
-                " or --overwrite"
+                " or move that away"
             )
 
 

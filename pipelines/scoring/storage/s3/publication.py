@@ -49,12 +49,7 @@ class Publication:
         raise OtherRun(f"output {self._objects.at}: others publish there all the time: see who they are")
 
     def _replaceable(self, pointer: Seen | None, overwrite: bool) -> Current | None:
-        try:
-            there = looking.published(self._objects, pointer)
-        except OtherRun:
-            if overwrite:
-                return None
-            raise
+        there = looking.published(self._objects, pointer)
         manifests.refuse_other(there, self._run_id, overwrite, f"output {self._objects.at}")
         return there
 
