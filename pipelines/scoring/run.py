@@ -179,7 +179,7 @@ class Run(Struct, frozen=True):
         data, skipped = read_footers(self.files, listed, self.order.skip_corrupt)
         assembly = assemble(self.order, self.spec, self.each, data)
         files = input_files(data, listed)
-        pruning = Pruning(data, assembly.partitions, assembly.read, assembly.wanted.where)
+        pruning = Pruning(data, assembly.partitions, assembly.wanted.where)
         parts = parts_of(files, [pruning.wanted(file) for file in files], self.order.part_rows) or (_NOTHING,)
         plan = Plan(self.order, files, parts, tuple(skipped))
         held.check()
