@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from pipelines.scoring.assembling import Assembly, assemble
-from pipelines.scoring.dataset import DataSet, parquet_files, read_footers
+from pipelines.scoring.dataset import DataSet, Listed, parquet_files, read_footers
 from pipelines.scoring.faults import BadInput, BadOrder
 from pipelines.scoring.files_local import LocalFiles
 from pipelines.scoring.planning import Pruning, input_files, parts_of
@@ -122,6 +122,20 @@ def test_a_condition_is_held_against_each_files_own_types(tmp_path: Path) -> Non
 def test_a_column_that_no_file_has(option: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(BadOrder, match=r"xx: no such column \(nearest: x\)"):
         read(tmp_path, table(y=[1]), **option)
+
+
+@pytest.mark.parametrize("key", ["/0.parquet", "dt=1//0.parquet"])
+def test_a_key_with_nothing_between_two_slashes(key: str, tmp_path: Path) -> None:
+    """A local path has none of these."""
+    pq.write_table(table(y=[1]), tmp_path / "1.parquet")
+    files = LocalFiles(tmp_path)
+    listed = [Listed(key, 1, 1.0), *parquet_files(files)]
+    with pytest.raises(
+        BadInput, match=f"{key}: its key has nothing between two slashes, .*; repair or remove them, or"
+    ):
+        read_footers(files, listed, skip_corrupt=False)
+    data, skipped = read_footers(files, listed, skip_corrupt=True)
+    assert ([each.path for each in skipped], list(data.footers)) == ([key], ["1.parquet"])
 
 
 def test_texts_that_are_repeated_are_not_in_memory_all_together(tmp_path: Path) -> None:
