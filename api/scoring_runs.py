@@ -1,6 +1,6 @@
 """POST /scoring_runs, and GET /scoring_runs/{run_id}: the run as it is now, or as soon as it ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
@@ -69,10 +69,11 @@ class RunSubmitting:
 
     def _submission(self, wanted: ScoringSubmit, tenant: str) -> RunSubmission:
         try:
-            version = self._admission.resolve(wanted.model, wanted.version).version
+            found = self._admission.resolve(wanted.model, wanted.version)
         except Refused as refused:
             raise problem_of(refused) from None
-        return RunSubmission(wanted.run_id or self._new_id(), tenant, version, wanted.request())
+        _check_passthrough(wanted.passthrough, {output.name for output in found.spec.outputs})
+        return RunSubmission(wanted.run_id or self._new_id(), tenant, found.version, wanted.request())
 
     async def _check_locations(self, request: ScoringRequest, tenant: str) -> None:
         """They are kept as they were given: the worker checks them again, for what they lead to may change."""
@@ -169,6 +170,14 @@ def _wanted(raw: bytes) -> ScoringSubmit:
     except Refused as refused:
         raise problem_of(refused) from None
     return wanted
+
+
+def _check_passthrough(names: Sequence[str], outputs: Set[str]) -> None:
+    """What the worker would refuse for any input."""
+    for place, name in enumerate(names):
+        if name in outputs or name in names[:place]:
+            what = "an output of the model" if name in outputs else "named twice"
+            raise invalid_body(f"passthrough: {name!r} is {what}, expected another column", "passthrough")
 
 
 def _accepted(outcome: RunOutcome) -> RunAccepted:

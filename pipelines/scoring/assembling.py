@@ -1,22 +1,24 @@
 """From an order and a data set to what scores its parts. Here everything is held against everything, before any row is read."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 from msgspec import Struct
 
 from pipelines.scoring.answers import AnswerWriter
 from pipelines.scoring.columns import ColumnReader
-from pipelines.scoring.dataset import DataSet, one_line
+from pipelines.scoring.dataset import DataSet
 from pipelines.scoring.faults import BadInput, BadOrder
-from pipelines.scoring.fields import nearest
+from pipelines.scoring.fields import Ambiguous, nearest
+from pipelines.scoring.filtering import Filter, columns_of
 from pipelines.scoring.hive import Partitions
+from pipelines.scoring.kinds import Apart, common
 from pipelines.scoring.part import PartScorer
 from pipelines.scoring.predicting import Predictor, Scored
 from pipelines.scoring.reading import Reader, Wanted
-from pipelines.scoring.sizing import rows_at_once
+from pipelines.scoring.sizing import heads, rows_at_once
+from pipelines.scoring.sources import kinds_in, sources, with_partitions
 from pipelines.scoring.storage.port import Parts
 from pipelines.scoring.timing import Timed
 from schemas.model_spec import ModelSpec
@@ -31,8 +33,6 @@ class Assembly(Struct, frozen=True):
     answers: AnswerWriter
     partitions: Partitions
     wanted: Wanted
-    read: pa.Schema
-    """Of all files together, with their partitions: what --where may name."""
     schema: pa.Schema
     """Of the output."""
 
@@ -51,70 +51,57 @@ def assemble(order: Order, spec: ModelSpec, each: bool, data: DataSet) -> Assemb
     columns = ColumnReader(spec, order.columns, each)
     answers = AnswerWriter(spec)
     partitions = data.partitions
-    needed = {name.split(".")[0] for name in _needed(order, columns)}
-    schemas = {path: _with_partitions(data.schema(path), partitions) for path in sorted(data.footers)}
+    names = tuple(dict.fromkeys([*columns.names, *order.passthrough, *columns_of(order.where)]))
+    schemas = {path: with_partitions(data.schema(path), partitions) for path in sorted(data.footers)}
     for path, schema in schemas.items():
         try:
             columns.check(schema)
         except BadInput as bad:
             raise BadInput(f"{data.files.name}: {path}: {bad}") from None
-    read = _unified(data, schemas, needed)
-    kept = tuple(_kept(order, read, answers, empty=not schemas))
-    where = None if order.where is None else _filter(order.where, read)
-    rows = rows_at_once(data.footers.values(), needed, spec.batching.max_batch_size)
-    wanted = Wanted(tuple(_needed(order, columns)), kept, where, rows)
-    return Assembly(order, columns, answers, partitions, wanted, read, pa.schema([*kept, *answers.schema]))
+    kept = tuple(_kept(order, schemas.values(), answers))
+    where = _filter(order.where, data, schemas)
+    rows = rows_at_once(data.footers.values(), heads(names), spec.batching.max_batch_size)
+    schema = pa.schema([*kept, *answers.schema])
+    return Assembly(order, columns, answers, partitions, Wanted(names, kept, where, rows), schema)
 
 
-def _needed(order: Order, columns: ColumnReader) -> Iterable[str]:
-    where = () if order.where is None else _filtered_by(order.where)
-    return dict.fromkeys([*columns.names, *order.passthrough, *where])
-
-
-def _filtered_by(where: str) -> Iterable[str]:
-    from pipelines.scoring.where import columns_of  # only now: the parser's import costs as much as a million rows
-
-    return columns_of(where)
-
-
-def _filter(where: str, schema: pa.Schema) -> Any:
-    from pipelines.scoring.where import parse
-
-    return parse(where, schema)
-
-
-def _with_partitions(schema: pa.Schema, partitions: Partitions) -> pa.Schema:
-    for name, kind in partitions.types.items():
-        place = schema.get_field_index(name)
-        if place >= 0:  # in the file as well: the folder says it
-            schema = schema.remove(place)
-        schema = schema.append(pa.field(name, kind))
-    return schema
-
-
-def _unified(data: DataSet, schemas: Mapping[str, pa.Schema], needed: set[str]) -> pa.Schema:
-    """Of the columns that are needed; the others may differ from file to file as they like."""
-    found = pa.schema([])
+def _filter(text: str | None, data: DataSet, schemas: Mapping[str, pa.Schema]) -> Filter | None:
+    """Held against each file's own columns. Raises BadOrder."""
+    if text is None:
+        return None
+    kinds = {name: _kinds(f"where: {name}", name, schemas.values()) for name in columns_of(text)}
+    found = Filter(text, {name: of_files[0] if of_files else pa.null() for name, of_files in kinds.items()})
     for path, schema in schemas.items():
-        own = pa.schema([field for field in schema if field.name in needed]).remove_metadata()
+        own = sources(schema, kinds, found.kinds)
         try:
-            found = pa.unify_schemas([found, own], promote_options="permissive")
-        except (pa.ArrowException, TypeError) as fault:
-            raise BadInput(
-                f"{data.files.name}: {path}: its columns are of other types than those of the files before: {one_line(fault)}"
-            ) from None
+            found.condition(pa.schema([(each.name, each.kind) for each in own]))
+        except BadOrder as bad:
+            varied = any(len(of_files) > 1 for of_files in kinds.values())
+            raise BadOrder(f"{data.files.name}: {path}: {bad}" if varied else str(bad)) from None
     return found
 
 
-def _kept(order: Order, read: pa.Schema, answers: AnswerWriter, empty: bool) -> Iterable[pa.Field]:
+def _kept(order: Order, schemas: Collection[pa.Schema], answers: AnswerWriter) -> Iterable[pa.Field]:
+    """Raises BadOrder."""
     taken: set[str] = set(answers.schema.names)
     for name in order.passthrough:
         if name in taken:
             raise BadOrder(f"--passthrough {name}: this is an output of the model, or named twice")
         taken.add(name)
-        if empty:
-            yield pa.field(name, pa.string())
-            continue
-        if read.get_field_index(name) < 0:
-            raise BadOrder(f"--passthrough {name}: no such column ({nearest(read, name)})")
-        yield read.field(name).remove_metadata()
+        kinds = _kinds(f"--passthrough {name}", name, schemas)
+        try:
+            yield pa.field(name, common(kinds) if kinds else pa.string())
+        except Apart as fault:
+            raise BadOrder(f"--passthrough {name}: files have it in types that do not go together: {fault}") from None
+
+
+def _kinds(asked: str, name: str, schemas: Collection[pa.Schema]) -> list[pa.DataType]:
+    """Raises BadOrder when there are files, and none has it."""
+    try:
+        found = kinds_in(schemas, name)
+    except Ambiguous:
+        raise BadOrder(f"{asked}: several columns have this name") from None
+    if schemas and not found:
+        there = pa.schema(list({field.name: field for schema in schemas for field in schema}.values()))
+        raise BadOrder(f"{asked}: no such column ({nearest(there, name)})")
+    return found

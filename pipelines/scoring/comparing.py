@@ -9,6 +9,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as types
 from msgspec import Struct
 
@@ -17,6 +18,14 @@ Value: TypeAlias = Decimal | str | bool | dt.datetime | dt.date
 OPERATORS = {
     "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
+TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+"""The sign with its sides exchanged."""
+_INTEGERS = pa.decimal128(20, 0)
+"""Holds every integer of 64 bits, and 2**64, which some are rounded to."""
+_EXACT_BITS = 32
+"""Of integers that are floats of 64 bits as they are."""
+_WIDEST = 76
+"""Digits of a decimal."""
 _DIGITS = Context(prec=200)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FINER = re.compile(r"[.,][0-9]{7}")
@@ -45,16 +54,35 @@ class Operand(Struct, frozen=True):
             _floor(self.kind, value) if _is_stepped(self.kind) else (_fitting(self.kind, "=", value), True)
             for value in values
         ]
-        return self.expression.isin(pa.array([floor for floor, exact in given if exact], type=self.kind))
+        listed = [floor for floor, exact in given if exact]
+        if types.is_floating(self.kind) and 0.0 in listed:
+            listed += [0.0, -0.0]  # which are equal, and two values to a hash
+        return self.expression.isin(pa.array(listed, type=self.kind))
 
     def beside(self, sign: str, other: "Operand") -> Any:
         """Raises Misfit."""
+        if types.is_integer(self.kind) and types.is_floating(other.kind):
+            return self._beside_floats(sign, other)
+        if types.is_floating(self.kind) and types.is_integer(other.kind):
+            return other._beside_floats(TURNED.get(sign, sign), self)
         kind = _common(self.kind, other.kind)
         return OPERATORS[sign](self._as(kind), other._as(kind))
 
     def _as(self, kind: pa.DataType | None) -> Any:
         # Unsafe only means rounding here: to float64, or to decimals that hold every integer.
         return self.expression if kind is None or kind == self.kind else self.expression.cast(kind, safe=False)
+
+    def _beside_floats(self, sign: str, floats: "Operand") -> Any:
+        """Integers. Rounded to floats they are in the same order, and where they are equal then, the float is an integer."""
+        rounded, wide = self._as(pa.float64()), floats._as(pa.float64())
+        if self.kind.bit_width <= _EXACT_BITS:
+            return OPERATORS[sign](rounded, wide)
+        near = pc.if_else(pc.abs(wide) <= pc.scalar(2.0**64), wide, pc.scalar(0.0))
+        exactly = OPERATORS[sign](self._as(_INTEGERS), near.cast(_INTEGERS, safe=False))
+        if sign == "<>":
+            return pc.or_kleene(rounded != wide, exactly)
+        level = pc.and_kleene(rounded == wide, exactly)
+        return level if sign == "=" else pc.or_kleene(OPERATORS[sign[0]](rounded, wide), level)
 
     def _stepped(self, sign: str, floor: Any, exact: bool) -> Any:
         """`floor`: the largest of the type's values that is not above the constant; None: it is below all of them."""
@@ -166,12 +194,23 @@ def read_timestamp(text: str) -> dt.datetime:
 def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     """The type in which two columns are compared; None: as they are. Raises Misfit."""
     if types.is_integer(one) and types.is_integer(other):
-        return pa.decimal128(20, 0) if pa.uint64() in (one, other) and one != other else None
+        return _INTEGERS if pa.uint64() in (one, other) and one != other else None
     numeric = [bool(types.is_integer(k) or types.is_floating(k) or types.is_decimal(k)) for k in (one, other)]
     if all(numeric):
-        return None if one == other else pa.float64()
+        if one == other:
+            return None
+        return pa.float64() if types.is_floating(one) or types.is_floating(other) else _decimal(one, other)
     alike = one == other and (types.is_boolean(one) or types.is_date(one))
     stamps = types.is_timestamp(one) and types.is_timestamp(other) and (one.tz is None) == (other.tz is None)
     if not (alike or (is_text(one) and is_text(other)) or (stamps and one.unit == other.unit)):
         raise Misfit(f"one of its kind beside it, not {other}")
     return None
+
+
+def _decimal(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Of which one may be of integers: what holds both, or else what rounds them."""
+    scales = [kind.scale if types.is_decimal(kind) else 0 for kind in (one, other)]
+    wholes = [kind.precision - kind.scale if types.is_decimal(kind) else 20 for kind in (one, other)]
+    scale = max(scales)
+    digits = max(wholes) + scale
+    return pa.decimal256(digits, scale) if digits <= _WIDEST else pa.float64()

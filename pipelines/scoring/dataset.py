@@ -121,6 +121,10 @@ def _is_other(file: InputFile, listed: Listed, files: Files) -> bool:
 
 
 def _footer(files: Files, listed: Listed) -> pq.FileMetaData | Skipped:
+    if "//" in f"/{listed.path}":
+        return Skipped(
+            listed.path, "its key has nothing between two slashes, which Arrow cannot open: copy it to another key"
+        )
     try:
         with files.open(listed.path) as source:
             return pq.read_metadata(source)

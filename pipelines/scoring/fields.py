@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as types
 
-from pipelines.scoring.fitting import is_list
+from pipelines.scoring.kinds import plain
 
 Path = tuple[str, ...]
 """Names from the top down."""
@@ -35,30 +35,18 @@ def find(fields: pa.Schema | pa.StructType, name: str) -> tuple[Path, pa.DataTyp
 
 
 def column(batch: pa.RecordBatch, path: Path) -> pa.Array:
-    """Values of one column; a null struct's are null. Views of strings as strings: Arrow cannot take rows of them."""
+    """Values of one column; a null struct's are null. Without views: Arrow cannot take rows of them."""
     found = batch.column(path[0])
     if len(path) > 1:
         found = pc.struct_field(found, list(path[1:]))
-    plain = _without_views(found.type)
-    return found if plain is None else found.cast(plain)
+    kind = plain(found.type)
+    return found if kind == found.type else found.cast(kind)
 
 
 def nearest(fields: pa.Schema, name: str) -> str:
     """For the message about a column that is not there."""
     close = difflib.get_close_matches(name, list(_names(fields)), n=3, cutoff=0.5)
     return f"nearest: {', '.join(close)}" if close else f"there are: {_few(list(fields.names))}"
-
-
-def _without_views(kind: pa.DataType) -> pa.DataType | None:
-    """None: it has none."""
-    if types.is_string_view(kind):
-        return pa.string()
-    inner = _without_views(kind.value_type) if is_list(kind) else None
-    if inner is None:
-        return None
-    if types.is_fixed_size_list(kind):
-        return pa.list_(inner, kind.list_size)
-    return pa.list_(inner) if types.is_list(kind) or types.is_list_view(kind) else pa.large_list(inner)
 
 
 def _type(fields: pa.Schema | pa.StructType, name: str) -> pa.DataType | None:

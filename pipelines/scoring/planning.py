@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from pipelines.scoring import hive
 from pipelines.scoring.dataset import DataSet, Listed, row_groups
+from pipelines.scoring.filtering import Filter
+from pipelines.scoring.sources import sources, with_partitions
 from schemas.scoring import InputFile, PartPlan, Piece
 
 _Group = tuple[int, int, int]
@@ -44,18 +46,22 @@ class Pruning(Struct, frozen=True):
 
     data: DataSet
     partitions: hive.Partitions
-    schema: pa.Schema
-    where: pc.Expression | None
+    where: Filter | None
 
     def wanted(self, file: InputFile) -> tuple[int, ...]:
-        full = tuple(range(len(file.row_groups)))
+        full = tuple(group for group, rows in enumerate(file.row_groups) if rows)
         if self.where is None:
-            return tuple(group for group in full if file.row_groups[group])
+            return full
         import pyarrow.dataset as ds  # only now: it imports pandas where there is one
 
+        own = with_partitions(self.data.schema(file.path), self.partitions)
+        condition, schema = self.where.groups(own, sources(own, self.where.kinds, self.where.kinds))
         with self.data.files.open(file.path) as source:
             fragment = ds.ParquetFileFormat().make_fragment(source, partition_expression=self._folder(file.path))
-            kept = fragment.subset(filter=self.where, schema=self.schema)
+            try:
+                kept = fragment.subset(filter=condition, schema=schema)
+            except pa.ArrowException:  # statistics that Arrow cannot hold the condition against rule nothing out
+                return full
             return tuple(group.id for group in kept.row_groups)
 
     def _folder(self, path: str) -> pc.Expression:

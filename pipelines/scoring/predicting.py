@@ -14,7 +14,7 @@ from pipelines.ports import Tensors
 from pipelines.scoring.answers import AnswerWriter
 from pipelines.scoring.arrays import array_of
 from pipelines.scoring.columns import ColumnReader
-from pipelines.scoring.reading import FILE, ROW
+from pipelines.scoring.placed import Placed
 from pipelines.scoring.rows import Each, Rows, Stacked
 from pipelines.scoring.suspects import Announce, Suspects
 from schemas.reasons import Reason
@@ -77,7 +77,7 @@ class Predictor:
         self.schema_names = [*self._kept, *answers.schema.names]
 
     def answers(
-        self, batches: Iterable[pa.RecordBatch], suspects: Suspects, announce: Announce, stopped: Callable[[], bool]
+        self, batches: Iterable[Placed], suspects: Suspects, announce: Announce, stopped: Callable[[], bool]
     ) -> Iterator[Answered]:
         """`announce`: told before each batch, and before each row of a suspect one. Raises Stopped, within a batch too, once
         `stopped`."""
@@ -90,17 +90,15 @@ class Predictor:
             else:
                 yield self._answered(batch)
 
-    def _answered(self, batch: pa.RecordBatch) -> Answered:
-        rows = self._columns.rows(batch)
+    def _answered(self, given: Placed) -> Answered:
+        rows = self._columns.rows(given.batch)
         arrays, refused = self._run(rows.given)
-        return self._together(batch, rows, arrays, refused)
+        return self._together(given, rows, arrays, refused)
 
-    def _carefully(
-        self, batch: pa.RecordBatch, culprits: Mapping[int, Reason], announce: Callable[[int], None]
-    ) -> Answered:
+    def _carefully(self, given: Placed, culprits: Mapping[int, Reason], announce: Callable[[int], None]) -> Answered:
         """Row by row: what ends the process is known then."""
-        rows = self._columns.rows(batch)
-        places = _places(batch, rows)
+        rows = self._columns.rows(given.batch)
+        places = _places(given, rows)
         found: list[Tensors | Refused] = []
         for place, item in zip(places, _items(rows.given, 0, rows.given.count), strict=True):
             if int(place) in culprits:
@@ -110,19 +108,17 @@ class Predictor:
             announce(int(place))
             self._check()
             found += self._runner.run([item], lambda: PATIENCE_S, alone=True)
-        return self._together(batch, rows, *self._sorted_out(found))
+        return self._together(given, rows, *self._sorted_out(found))
 
-    def _together(
-        self, batch: pa.RecordBatch, rows: Rows, arrays: list[pa.Array], refused: Mapping[int, Refused]
-    ) -> Answered:
-        places = _places(batch, rows)
+    def _together(self, given: Placed, rows: Rows, arrays: list[pa.Array], refused: Mapping[int, Refused]) -> Answered:
+        batch, places = given.batch, _places(given, rows)
         rejects = [(place, Refused(Reason.INVALID_INPUT, str(why), 1)) for place, why in rows.bad.items()]
         rejects += [(int(places[place]), why) for place, why in refused.items()]
         kept = batch.select(self._kept)
         if rejects:
             kept = kept.take(array_of(np.delete(np.arange(batch.num_rows), [place for place, _ in rejects])))
         output = pa.RecordBatch.from_arrays([*kept.columns, *arrays], self.schema_names)
-        return Answered(batch.num_rows, output, _rejected(batch, rejects))
+        return Answered(batch.num_rows, output, _rejected(given, rejects))
 
     def _run(self, given: Stacked | Each) -> tuple[list[pa.Array], dict[int, Refused]]:
         """Columns of the answers, and by place those that there are none for."""
@@ -182,9 +178,9 @@ class Predictor:
         return self._answers.stacked(joined, rows)
 
 
-def _places(batch: pa.RecordBatch, rows: Rows) -> np.ndarray:
+def _places(given: Placed, rows: Rows) -> np.ndarray:
     """Of the good rows, in the batch."""
-    return np.arange(batch.num_rows) if rows.good is None else rows.good
+    return np.arange(given.count) if rows.good is None else rows.good
 
 
 def _items(given: Stacked | Each, start: int, end: int) -> list[Tensors]:
@@ -193,9 +189,8 @@ def _items(given: Stacked | Each, start: int, end: int) -> list[Tensors]:
     return [{name: tensor[place] for name, tensor in given.tensors.items()} for place in range(start, end)]
 
 
-def _rejected(batch: pa.RecordBatch, rejects: Sequence[tuple[int, Refused]]) -> list[Reject]:
-    files, rows = batch.column(FILE), batch.column(ROW)
+def _rejected(given: Placed, rejects: Sequence[tuple[int, Refused]]) -> list[Reject]:
     return [
-        Reject(files[place].as_py(), rows[place].as_py(), why.reason, why.error, why.attempts)
+        Reject(int(given.files[place]), int(given.rows[place]), why.reason, why.error, why.attempts)
         for place, why in sorted(rejects, key=lambda each: each[0])
     ]

@@ -229,7 +229,7 @@ class Run(Struct, frozen=True):
         data, skipped = inputs.read(self.files, found, self.order.skip_corrupt)
         assembly = assemble(self.order, self.spec, self.each, data)
         files = input_files(data, [*found.listed, *found.others])
-        pruning = Pruning(data, assembly.partitions, assembly.read, assembly.wanted.where)
+        pruning = Pruning(data, assembly.partitions, assembly.wanted.where)
         parts = parts_of(files, [pruning.wanted(file) for file in files], self.order.part_rows) or (_NOTHING,)
         plan = Plan(self.order, files, parts, tuple(skipped), found.partitions.kinds)
         held.check()

@@ -14,13 +14,15 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from pipelines.scoring.comparing import Misfit, Operand, Value, is_text, operand, read_date, read_timestamp
+from pipelines.scoring.comparing import TURNED, Misfit, Operand, Value, is_text, operand, read_date, read_timestamp
 from pipelines.scoring.faults import BadOrder
 from pipelines.scoring.fields import Ambiguous, find, nearest
 
 Node: TypeAlias = Any
 """One of sqlglot's: their common class changed its name between its versions."""
 MOST_CHARS = 100_000
+MOST_CONDITIONS = 1000
+"""Arrow looks at every one of them for every batch, and takes longer for each the more there are."""
 _SHOWN_CHARS = 64
 _ALLOWED = (
     "allowed are = <> < <= > >= AND OR NOT IN BETWEEN LIKE IS NULL with columns, numbers, 'strings', TRUE, FALSE, "
@@ -38,12 +40,13 @@ _KNOWN: dict[type[Any], set[str]] = {
     exp.Literal: {"this", "is_string"}, exp.Neg: {"this"}, exp.Boolean: {"this"}, exp.Null: set(),
 }  # fmt: skip
 """What is understood, and of it the parts: sqlglot may say in a part that the whole means its opposite."""
+_POSITIVE = {exp.EQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Between}
+"""False for NaN."""
 _DATED: dict[Any, Callable[[str], Value]] = {
     exp.DataType.Type.DATE: read_date,
     exp.DataType.Type.TIMESTAMP: read_timestamp,
     exp.DataType.Type.TIMESTAMPTZ: read_timestamp,
 }
-_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]*([eE][+-]?[0-9]{1,3})?")
 _CAST = re.compile(r"CAST\(('(?:[^']|'')*') AS (\w+)\)")
 _MOST_DIGITS = 100
@@ -58,11 +61,12 @@ def columns_of(text: str) -> tuple[str, ...]:
         raise BadOrder(_TOO_DEEP) from None
 
 
-def parse(text: str, schema: pa.Schema) -> Any:
+def parse(text: str, schema: pa.Schema, provable: bool = False) -> Any:
     """A `pyarrow.compute.Expression` over columns of this schema, Hive's included: true for the rows that SQL would take
-    (a comparison with null takes none). Raises BadOrder with the part that it cannot take, and what it could."""
+    (a comparison with null takes none). `provable`: true for more rows than these where the least and the largest value of
+    some rows would not tell. Raises BadOrder with the part that it cannot take, and what it could."""
     try:
-        condition = _Conditions(schema).condition(_parsed(text), negated=False)
+        condition = _Conditions(schema, provable).condition(_parsed(text), negated=False)
         # Bound to no rows: what Arrow itself cannot do is told now, and not in the middle of the night.
         ds.dataset(schema.empty_table()).scanner(columns={"": condition}).to_table()
     except RecursionError:
@@ -80,15 +84,16 @@ def parse_terms(text: str, schema: pa.Schema) -> list[Any]:
         for term in _terms(_parsed(text)):
             with contextlib.suppress(BadOrder, Ambiguous, pa.ArrowException):
                 if all(find(schema, _name(node)) is not None for node in _names(term)):
-                    found.append(_Conditions(schema).condition(term, negated=False))
+                    found.append(_Conditions(schema, provable=False).condition(term, negated=False))
     except RecursionError:
         raise BadOrder(_TOO_DEEP) from None
     return found
 
 
 class _Conditions:
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, provable: bool) -> None:
         self._schema = schema
+        self._provable = provable
 
     def condition(self, node: Node, negated: bool) -> Any:
         """NOT is carried down to the comparisons, so that null and false are one above them, as a filter takes them."""
@@ -100,12 +105,20 @@ class _Conditions:
             operands: Iterator[Any] = node.flatten()
             parts = [self.condition(part, negated) for part in operands]
             return _joined(parts, pc.and_kleene if (type(node) is exp.And) != negated else pc.or_kleene)
+        if self._provable and not self._tells(node, negated):
+            return pc.scalar(True)
         if type(node) is exp.In:
             return self._among(node, negated)
         if type(node) is exp.Like and node.args.get("negate"):  # NOT LIKE, unlike NOT IN and NOT BETWEEN
             negated = not negated
         found = self._leaf(node)
         return ~found if negated else found
+
+    def _tells(self, node: Node, negated: bool) -> bool:
+        """Whether the least and the largest value tell: they leave NaN out, which `<>` and NOT may well take."""
+        if not any(types.is_floating(operand(*self._expression(name)).kind) for name in _names(node)):
+            return True
+        return not negated and type(node) in _POSITIVE and len(list(_names(node))) == 1
 
     def _leaf(self, node: Node) -> Any:
         kind = type(node)
@@ -130,7 +143,7 @@ class _Conditions:
         if _is_name(left) and _is_name(right):
             return _fit(node, self._column(left, node), sign, self._column(right, node))
         if _is_name(right):
-            left, right, sign = right, left, _TURNED.get(sign, sign)
+            left, right, sign = right, left, TURNED.get(sign, sign)
         if not _is_name(left):
             _value(left), _value(right)  # names what is worse first
             raise _refused(node, "compares no column, expected one on one side")
@@ -187,6 +200,11 @@ def _parsed(text: str) -> Any:
     for node in tree.walk():
         if any(given for part, given in node.args.items() if part not in _KNOWN.get(type(node), ())):
             raise _refused(node, f"cannot be taken, {_ALLOWED}")
+    count = 1 + sum(type(node) in (exp.And, exp.Or) for node in tree.walk())
+    if count > MOST_CONDITIONS:
+        raise BadOrder(
+            f"where: {count:,} conditions, expected {MOST_CONDITIONS:,} at most; one IN (…) with all values of a column is one"
+        )
     return tree
 
 

@@ -151,7 +151,8 @@ class TestSubmit:
             ({"max_rejects": -1}, "max_rejects"), ({"input": ""}, "input"), ({"input": None}, "input"), ({"where": ""}, "where"),
             ({"columns": {"x": []}}, "columns"), ({"columns": ["x"]}, "columns"), ({"passthrough": "id"}, "passthrough"),
             ({"overwrite": "yes"}, "overwrite"), ({"version": 1}, "version"), ({"where": "x = 'a\0'"}, None),
-            ({"output": "/" + "x" * 2048}, "output"),
+            ({"output": "/" + "x" * 2048}, "output"), ({"passthrough": ["id", "ts", "id"]}, "passthrough"),
+            ({"passthrough": ["y"]}, "passthrough"),
         ],
     )  # fmt: skip
     def test_what_does_not_fit_is_refused(self, service: Service, changes: dict[str, Any], field: str | None) -> None:

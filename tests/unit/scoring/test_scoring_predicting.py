@@ -11,8 +11,8 @@ from pipelines.flow.served import Prepared
 from pipelines.ports import Tensors
 from pipelines.scoring.answers import AnswerWriter
 from pipelines.scoring.columns import ColumnReader
+from pipelines.scoring.placed import Placed
 from pipelines.scoring.predicting import Answered, Predictor
-from pipelines.scoring.reading import FILE, ROW
 from pipelines.scoring.suspects import Suspects
 from schemas.model_spec import ModelSpec
 
@@ -61,17 +61,12 @@ def _half(x: np.ndarray) -> np.ndarray:
 
 
 def answers(model: Halving, x: Sequence[float]) -> Answered:
-    batch = pa.RecordBatch.from_pydict(
-        {
-            FILE: pa.array([0] * len(x), pa.int32()),
-            ROW: pa.array(range(len(x)), pa.int64()),
-            "x": pa.array(x, pa.float32()),
-        }
-    )
+    batch = pa.RecordBatch.from_pydict({"x": pa.array(x, pa.float32())})
+    placed = Placed(batch, np.zeros(len(x), np.int32), np.arange(len(x)))
     predictor = Predictor(
         model, ColumnReader(SPEC, {}, each=False), AnswerWriter(SPEC), ["x"], random.Random(1), lambda s: None
     )
-    (answered,) = predictor.answers([batch], Suspects(), lambda batch, row: None, lambda: False)
+    (answered,) = predictor.answers([placed], Suspects(), lambda batch, row: None, lambda: False)
     return answered
 
 
