@@ -226,6 +226,8 @@ class Run(Struct, frozen=True):
 
     def _plan(self, held: Held, records: Records) -> tuple[Plan, Assembly, DataSet]:
         found = inputs.find(self.files, self.order.where)
+        if (told := found.told()) is not None:
+            self.tell(told)
         data, skipped = inputs.read(self.files, found, self.order.skip_corrupt)
         assembly = assemble(self.order, self.spec, self.each, data)
         files = input_files(data, [*found.listed, *found.others])
