@@ -68,7 +68,7 @@ class LocalFiles:
         return self._root if self._root.is_file() else self._root / path
 
     def _changed(self, file: Listed, what: str) -> InputChanged:
-        return InputChanged(f"{self.name} changed since the run began: {file.path} {what}; let nobody write to it")
+        return InputChanged(f"{self.name} changed since the run began: {file.path} {what}; give another --run-id")
 
     def _told(self, fault: OSError) -> BadInput:
         return BadInput(f"{fault.filename or self._root}: {fault.strerror or fault}")
