@@ -14,6 +14,8 @@ from pipelines.scoring.hive import Partitions, folder_of
 from schemas.scoring import InputFile, Skipped
 
 SUFFIXES = (".parquet", ".parq", ".pq")
+_COMPLETE = "_SUCCESS"
+"""Of who writes data sets: an empty one too."""
 _READERS = 16
 """Footers that are read at once: on S3 each costs a round trip or two."""
 
@@ -84,12 +86,21 @@ def read_footers(
 
 
 def parquet_files(files: Files) -> list[Listed]:
-    """Those that are data, in the order of their paths. Raises BadInput when there are files, and none is Parquet."""
-    everything = [each for each in files.listed() if not _is_hidden(each.path)]
-    found = sorted((each for each in everything if each.path.endswith(SUFFIXES)), key=lambda each: each.path)
+    """Those that are data, in the order of their paths. Raises BadInput when there are none, unless `_SUCCESS` says that
+    this is all."""
+    return sorted_out(files)[0]
+
+
+def sorted_out(files: Files) -> tuple[list[Listed], list[str]]:
+    """And the paths of the others, but for what is hidden."""
+    listed = sorted(files.listed(), key=lambda each: each.path)
+    everything = [each for each in listed if not is_hidden(each.path)]
+    found = [each for each in everything if each.path.endswith(SUFFIXES)]
     if everything and not found:
         raise BadInput(f"{files.name}: no Parquet files; expected names that end with {', '.join(SUFFIXES)}")
-    return found
+    if not found and not any(each.path == _COMPLETE for each in listed):
+        raise BadInput(f"{files.name}: nothing is there")
+    return found, [each.path for each in everything if not each.path.endswith(SUFFIXES)]
 
 
 def changed_files(
@@ -121,6 +132,8 @@ def _is_other(file: InputFile, listed: Listed, files: Files) -> bool:
 
 
 def _footer(files: Files, listed: Listed) -> pq.FileMetaData | Skipped:
+    if listed.fault:
+        return Skipped(listed.path, listed.fault)
     if "//" in f"/{listed.path}":
         return Skipped(
             listed.path, "its key has nothing between two slashes, which Arrow cannot open: copy it to another key"
@@ -136,7 +149,7 @@ def one_line(fault: BaseException, most: int = 200) -> str:
     return " ".join(str(fault).split())[:most] or type(fault).__name__
 
 
-def _is_hidden(path: str) -> bool:
+def is_hidden(path: str) -> bool:
     """As every reader of data sets passes over them; Hive folders of such names do count."""
     return any(part[:1] in ("_", ".") and "=" not in part for part in path.split("/"))
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from pipelines.scoring.dataset import DataSet, Files, Listed, changed_files, parquet_files, read_footers
+from pipelines.scoring.dataset import SUFFIXES, DataSet, Files, Listed, changed_files, read_footers, sorted_out
+from pipelines.scoring.few import few
 from pipelines.scoring.folders import holding
 from pipelines.scoring.hive import Partitions, folder_of
 from schemas.scoring import InputFile, Plan, Skipped
@@ -18,19 +19,30 @@ class Found(Struct, frozen=True):
     listed: Sequence[Listed]
     """What may hold rows that are wanted, in the order of the paths."""
     others: Sequence[Listed]
+    passed: Sequence[str]
+    """Paths of files that are not Parquet by their names, of the same folders."""
+
+    def told(self) -> str | None:
+        """A line about those; None without any."""
+        if not self.passed:
+            return None
+        ends = ", ".join(SUFFIXES)
+        many = "1 file is" if len(self.passed) == 1 else f"{len(self.passed):,} files are"
+        return f"{many} passed over: names that do not end with {ends}: {few(self.passed, 3)}"
 
 
 def find(files: Files, where: str | None, partitions: Partitions | None = None) -> Found:
     """`partitions`: as they were found before. Raises BadInput, BadOrder."""
-    everything = parquet_files(files)
+    everything, passed = sorted_out(files)
     folders = {folder_of(each.path) for each in everything}
     known = Partitions(sorted(folders)) if partitions is None else partitions
     kept = holding(folders, known, where)
-    wanted = [folder_of(each.path) in kept for each in everything]
-    return Found(
-        known,
-        *([each for each, is_one in zip(everything, wanted, strict=True) if is_one is side] for side in (True, False)),
-    )
+    listed: list[Listed] = []
+    others: list[Listed] = []
+    for each in everything:
+        (listed if folder_of(each.path) in kept else others).append(each)
+    ruled_out = folders - kept
+    return Found(known, listed, others, [path for path in passed if folder_of(path) not in ruled_out])
 
 
 def read(files: Files, found: Found, skip_corrupt: bool) -> tuple[DataSet, list[Skipped]]:

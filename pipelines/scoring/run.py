@@ -23,6 +23,7 @@ from pipelines.scoring.faults import (
     TooManyRejects,
 )
 from pipelines.scoring.few import few
+from pipelines.scoring.guard import Guard
 from pipelines.scoring.hive import Partitions
 from pipelines.scoring.manifesting import manifest_of, rejected
 from pipelines.scoring.part import Tell
@@ -226,6 +227,8 @@ class Run(Struct, frozen=True):
 
     def _plan(self, held: Held, records: Records) -> tuple[Plan, Assembly, DataSet]:
         found = inputs.find(self.files, self.order.where)
+        if (told := found.told()) is not None:
+            self.tell(told)
         data, skipped = inputs.read(self.files, found, self.order.skip_corrupt)
         assembly = assemble(self.order, self.spec, self.each, data)
         files = input_files(data, [*found.listed, *found.others])
@@ -245,7 +248,7 @@ class Run(Struct, frozen=True):
         }
         left.anything = bool(done)
         observer.planned(work.plan, sum(work.plan.parts[number].rows for number in done), len(done))
-        guard = _Guard(self.order.max_rejects, work.plan.rows, sum(map(rejected, done.values())))
+        guard = Guard(self.order.max_rejects, work.plan.rows, sum(map(rejected, done.values())))
         todo = [part.number for part in work.plan.parts if part.number not in done]
         for each in self.engine.score(work, todo, lambda rows, bad: guard.passes(bad) and observer.progress(rows, bad)):
             self.failpoint("part-scored")
@@ -299,25 +302,6 @@ class _Left:
 
     def __init__(self, anything: bool) -> None:
         self.anything = anything
-
-
-class _Guard:
-    """Ends a run as soon as more is rejected than may be, whatever comes."""
-
-    def __init__(self, most: float, rows: int, rejected: int) -> None:
-        self._most = most * rows
-        self._rejected = rejected
-        self._share = most
-
-    def passes(self, rejected: int) -> bool:
-        """Raises TooManyRejects."""
-        self._rejected += rejected
-        if self._rejected > self._most:
-            raise TooManyRejects(
-                f"{self._rejected:,} rows were rejected so far, more than --max-rejects {self._share:g} of all; "
-                "nothing is published"
-            )
-        return True
 
 
 def _difference(before: Order, now: Order) -> str:

@@ -14,7 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.scoring.faults import BadInput, BadOrder, LockLost, OtherRun, RunBusy, ScoreFault, StorageFault
+from pipelines.scoring.faults import (
+    BadInput,
+    BadOrder,
+    LockLost,
+    OtherRun,
+    RunBusy,
+    ScoreFault,
+    SharedOutput,
+    StorageFault,
+)
 from pipelines.scoring.storage.lock import Times
 from pipelines.scoring.storage.opening import open_storage
 from pipelines.scoring.storage.port import Failpoint, nothing
@@ -166,7 +175,7 @@ def test_what_is_published_is_replaced_only_when_told_to(place: Place) -> None:
     assert [run for (run,) in place.rows("SELECT run_id FROM _forebay_scoring")] == ["r2"]
 
 
-def test_a_table_of_somebody_else_is_never_touched_unasked(place: Place) -> None:
+def test_rows_of_somebody_else_are_never_replaced(place: Place) -> None:
     place.do("CREATE TABLE scores (id bigint, score real, run text, note text DEFAULT 'made')")
     place.do("INSERT INTO scores VALUES (1, 2, 'theirs')")
     for query in ("", UPSERT):
@@ -174,10 +183,23 @@ def test_a_table_of_somebody_else_is_never_touched_unasked(place: Place) -> None
             place.open(query=query).current()
     with pytest.raises(OtherRun, match="not of Forebay"):
         place.attempt("r1")
+    with pytest.raises(OtherRun, match="name another output, or empty it") as refused:
+        place.attempt("r1", overwrite=True)
+    assert "overwrite" not in str(refused.value)
     assert place.runs() == {"theirs"}
-    place.attempt("r1", overwrite=True)
+    place.do("DELETE FROM scores")
+    place.attempt("r1")
     assert place.runs() == {"r1"}
     assert place.rows("SELECT DISTINCT note FROM scores") == [("made",)]
+
+
+def test_an_upsert_goes_in_among_the_rows_of_others_when_told_to(place: Place) -> None:
+    place.do("CREATE TABLE scores (id bigint PRIMARY KEY, score real, run text)")
+    place.do("INSERT INTO scores VALUES (-1, 2, 'theirs')")
+    with pytest.raises(SharedOutput, match="or --overwrite: rows with other keys"):
+        place.attempt("r1", query=UPSERT)
+    place.attempt("r1", overwrite=True, query=UPSERT)
+    assert place.runs() == {"theirs", "r1"}
 
 
 def test_a_table_that_was_dropped_is_not_there(place: Place) -> None:
@@ -185,6 +207,8 @@ def test_a_table_that_was_dropped_is_not_there(place: Place) -> None:
     place.do("DROP TABLE scores")
     assert place.open().current() is None
     place.do("CREATE TABLE scores (id bigint)")
+    assert place.open().current() is None, "nobody loses what is not there"
+    place.do("INSERT INTO scores VALUES (1)")
     with pytest.raises(OtherRun, match="not of Forebay"):
         place.open().current()
 

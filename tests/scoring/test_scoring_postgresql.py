@@ -46,7 +46,7 @@ def test_every_row_is_in_the_table_once_and_a_killed_run_ends_the_same(on: Groun
     whole(postgres_url)
     assert names(postgres_url) == ["scores"]
     clean = sums(postgres_url)
-    assert on.score(*SMALL).summary == summary, "the same again does nothing"
+    assert on.score(*SMALL).summary == {**summary, "already_published": True}, "the same again does nothing"
     with psycopg.connect(postgres_url) as connection:
         connection.execute("DROP TABLE scores, _forebay_scoring")
     for step in ("part-copied:2", "publish-entered"):
@@ -64,7 +64,11 @@ def test_another_run_overwrites_with_processes_of_its_own(on: Ground, postgres_u
     with psycopg.connect(postgres_url) as connection:
         connection.execute("CREATE TABLE scores (id bigint PRIMARY KEY, score real[], at timestamptz DEFAULT now())")
         connection.execute("INSERT INTO scores VALUES (-1)")
-    assert "there is a table that is not of Forebay: name another output, or --overwrite" in refused(on, *SMALL)
+    assert "a table with rows that are not of Forebay: name another output, or empty it" in refused(
+        on, *SMALL, "--overwrite"
+    )
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("DELETE FROM scores")
     on.score(*SMALL, "--overwrite", "--workers", "2")
     whole(postgres_url)
     assert rows(postgres_url, "SELECT count(at) FROM scores") == [(ROWS,)]

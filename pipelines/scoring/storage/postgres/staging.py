@@ -75,7 +75,7 @@ def _reject_texts(batch: pa.RecordBatch, first: int) -> list[pa.Array]:
     shortened = [_shortened(batch.column(name)) for name in own]
     rows = pa.RecordBatch.from_arrays(shortened, own).to_pylist() if own else [{}] * batch.num_rows
     originals = pa.array([json_text(row, replace_nul=True) for row in rows], pa.large_string())
-    return [*(_without_nul(batch.column(name)) for name in OURS), originals]
+    return [*(_without_nul(batch.column(name)) for name, _ in REJECT_COLUMNS[:-1]), originals]
 
 
 def _without_nul(values: pa.Array) -> pa.Array:
