@@ -52,7 +52,7 @@ def assemble(order: Order, spec: ModelSpec, each: bool, data: DataSet) -> Assemb
     answers = AnswerWriter(spec)
     partitions = data.partitions
     names = tuple(dict.fromkeys([*columns.names, *order.passthrough, *columns_of(order.where)]))
-    schemas = {path: with_partitions(data.schema(path), partitions) for path in sorted(data.footers)}
+    schemas = _schemas(data, partitions)
     for path, schema in schemas.items():
         try:
             columns.check(schema)
@@ -63,6 +63,14 @@ def assemble(order: Order, spec: ModelSpec, each: bool, data: DataSet) -> Assemb
     rows = rows_at_once(data.footers.values(), heads(names), spec.batching.max_batch_size)
     schema = pa.schema([*kept, *answers.schema])
     return Assembly(order, columns, answers, partitions, Wanted(names, kept, where, rows), schema)
+
+
+def _schemas(data: DataSet, partitions: Partitions) -> dict[str, pa.Schema]:
+    """Each once, by the first file that has it: most data sets have one."""
+    found: dict[pa.Schema, str] = {}
+    for path in sorted(data.footers):
+        found.setdefault(with_partitions(data.schema(path).remove_metadata(), partitions), path)
+    return {path: schema for schema, path in found.items()}
 
 
 def _filter(text: str | None, data: DataSet, schemas: Mapping[str, pa.Schema]) -> Filter | None:

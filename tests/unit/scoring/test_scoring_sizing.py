@@ -43,3 +43,10 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     path = tmp_path / "empty.parquet"
     pq.write_table(pa.table({"x": pa.array([], pa.int64())}), path)
     assert rows_at_once([pq.read_metadata(path)], {"x"}, 8) == rows_at_once([], {"x"}, 8) == ROWS
+
+
+def test_numbers_count_as_what_they_are_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "same.parquet"
+    pq.write_table(pa.table({f"x{n}": np.zeros(100_000) for n in range(64)}), path)
+    assert path.stat().st_size < 100_000
+    assert rows_at_once([pq.read_metadata(path)], [f"x{n}" for n in range(64)], 1) * 64 * 8 <= BYTES
