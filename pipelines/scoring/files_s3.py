@@ -46,9 +46,18 @@ class S3Files:
 
     def open(self, path: str) -> pa.NativeFile:
         try:
-            return self._arrow.open_input_file("/".join(filter(None, (self._at.bucket, self._at.prefix, path))))
+            try:
+                return self._opened(self._at.prefix, path)
+            except FileNotFoundError:
+                folder, _, name = self._at.prefix.rpartition("/")
+                if name != path:
+                    raise
+                return self._opened(folder, name)  # the address is an object's own
         except (pa.ArrowException, OSError) as fault:
             raise BadInput(f"{self.name}: {path}: {one_line(fault)}") from fault
+
+    def _opened(self, *key: str) -> pa.NativeFile:
+        return self._arrow.open_input_file("/".join(filter(None, (self._at.bucket, *key))))
 
     def tag(self, file: Listed) -> str:
         return file.tag
@@ -70,7 +79,8 @@ class S3Files:
         pages = self._client.list_objects_v2(Bucket=self._at.bucket, Prefix=self._at.prefix, MaxKeys=1)
         for each in pages.get("Contents", ()):
             if each["Key"] == self._at.prefix:
-                return [_listed("", each["Size"], each["LastModified"], each["ETag"])]
+                name = self._at.prefix.rpartition("/")[2]
+                return [_listed(name, each["Size"], each["LastModified"], each["ETag"])]
         raise BadInput(f"{self.name}: nothing is there")
 
 

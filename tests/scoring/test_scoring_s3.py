@@ -57,3 +57,10 @@ def test_what_is_wrong_is_told(on: Ground) -> None:
     ended = other.score()
     assert (ended.code, ended.said.count("\n")) == (1, 1)
     assert "no-such-bucket" in ended.said
+
+
+def test_the_input_may_be_one_object(on: Ground) -> None:
+    one = on.input.replace("/features?", "/features/in-1.parquet?")
+    summary = Ground(on.folder, on.models, one, on.output, on.env).score(*OPTIONS).summary
+    assert summary["rows"] == ROWS // 3
+    assert sorted(_read(on)) == list(range(ROWS // 3, 2 * ROWS // 3))
