@@ -11,7 +11,7 @@ from schemas.reasons import Reason
 from schemas.states import TERMINAL, State
 from tests.flow.world import LEASE, Kind, World
 
-SEEDS = range(int(os.environ.get("FOREBAY_TEST_SEEDS", "12")))
+SEEDS = range(int(os.environ.get("FOREBAY_TEST_SEEDS", "9")))
 PARTS = ("intake", "intake", "device", "device", "device", "recorder", "recorder", "heartbeat", "sweeper")
 MEAN = Faults(refuse=0.1, unconfirmed=0.1, lose=0.05, duplicate=0.2, reorder=0.3, lose_settle=0.1)
 
