@@ -61,6 +61,9 @@ class Inbox:
         """How many more may come in; none while there are too many bytes."""
         return self._limit.items - len(self._waiting) if self._bytes < self._limit.size else 0
 
+    def bytes_left(self) -> int:
+        return self._limit.size - self._bytes
+
     def roomy(self) -> bool:
         """Half empty: time to read on."""
         return len(self._waiting) <= self._limit.items // 2 and self._bytes <= self._limit.size // 2

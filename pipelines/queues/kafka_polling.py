@@ -117,7 +117,8 @@ class Polling:
         first = self._consumer.poll(POLL_S if room > 0 else 0)
         if first is None:
             return []
-        more = min(room, _MOST) - 1
+        # As large as the first one, for all that is known: what is read at once may go beyond the limit only by so much.
+        more = min(room, _MOST, self._inbox.bytes_left() // max(1, len(first))) - 1
         got = [first, *self._consumer.consume(more, 0)] if more > 0 else [first]
         return [record for record in got if self._is_record(record)]
 
