@@ -10,6 +10,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # In the order of their names: the short ones of tests/unit fill up the end.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 COVER := --cov --cov-branch
+# For a machine that others load: what fails is run once more after a pause, and both are told, with the traceback.
+TWICE := --reruns 1 --reruns-delay 5 --rerun-show-tracebacks -rR
 QUICK_TESTS := tests/unit tests/flow
 PINNED := pyproject.toml clients/python/pyproject.toml constraints.txt
 
@@ -48,7 +50,7 @@ servers: $(VENV)/.test-stamp ## What the tests' servers and checks are made of: 
 
 .PHONY: test
 test: servers ## Every test, with line and branch coverage, on servers of its own
-	$(PYTEST) tests -m "not soak" $(COVER) --cov-report=term $(if $(CHECKED),--cov-append $(QUICK_TESTS:%=--ignore=%))
+	$(PYTEST) tests -m "not soak" $(COVER) --cov-report=term $(if $(CHECKED),--cov-append $(QUICK_TESTS:%=--ignore=%)) $(if $(AGAIN),$(TWICE))
 
 .PHONY: soak
 soak: $(VENV)/.test-stamp ## The long runs
