@@ -43,7 +43,7 @@ class Service:
 
     def score(self, **how: int) -> ScoringRun:
         where = json.dumps({"parts": 4, "looks": 1, **how})
-        return self.client.score(probe.NAME, str(self.data), str(self.output), run_id=self.run_id, where=where)
+        return self.client.score(probe.NAME, str(self.data / "in"), str(self.output), run_id=self.run_id, where=where)
 
     def run(self) -> ScoringRun:
         return self.client.scoring_run(self.run_id)
@@ -64,7 +64,7 @@ class Service:
 def service(store: str | None) -> Iterator[Service]:
     with stage(store, LEASE="1500ms") as on:
         data = on.place.folder / "data"
-        data.mkdir()
+        (data / "in").mkdir(parents=True)
         on.place.environ({"FOREBAY_SCORING_ROOTS": str(data)})
         api = on.place.start("api").ready()
         with Client(api.url) as client:
@@ -191,7 +191,6 @@ def test_what_runs_is_canceled_and_goes_on_when_it_is_submitted_again(at: Servic
 def test_the_real_thing(at: Service) -> None:
     """`forebay worker --scoring` with the local engine, on the model of the repository."""
     rows = [[float((n + pixel) % 17) for pixel in range(64)] for n in range(1000)]
-    (at.data / "in").mkdir()
     parquet.write_table(pyarrow.table({"id": range(1000), "pixels": rows}), at.data / "in" / "rows.parquet")
     api = at.on.place.start("api", MODELS=str(ROOT / "models")).ready()
     worker = at.on.place.start("worker", "--scoring", MODELS=str(ROOT / "models")).ready()
