@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Much of a test is waiting for a lease or a server: two at a time take little more than half as long.
 # In the order of their names: the short ones of tests/unit fill up the end.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
-COVER := --cov --cov-branch
+COVER := --cov --cov-branch --cov-report=term
 # For a machine that others load: what fails is run once more after a pause, and both are told, with the traceback.
 TWICE := --reruns 1 --reruns-delay 5 --rerun-show-tracebacks -rR
 QUICK_TESTS := tests/unit tests/flow
@@ -36,7 +36,7 @@ check: $(VENV)/.test-stamp ## Format, lint, types, import arrows, quick tests
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file clients/python/pyproject.toml clients/python/src
 	$(BIN)/lint-imports
-	$(PYTEST) $(QUICK_TESTS) -q -m "not soak" $(if $(COVERED),$(COVER) --cov-report=)
+	$(PYTEST) $(QUICK_TESTS) -q -m "not soak"
 
 .PHONY: airflow
 airflow: $(AIRFLOW_VENV)/.stamp ## Build .venv-airflow: Airflow with forebay-airflow, apart, since its pins are not ours
@@ -50,7 +50,7 @@ servers: $(VENV)/.test-stamp ## What the tests' servers and checks are made of: 
 
 .PHONY: test
 test: servers ## Every test, with line and branch coverage, on servers of its own
-	$(PYTEST) tests -m "not soak" $(COVER) --cov-report=term $(if $(CHECKED),--cov-append $(QUICK_TESTS:%=--ignore=%)) $(if $(AGAIN),$(TWICE))
+	$(PYTEST) tests -m "not soak" $(if $(CHECKED),$(QUICK_TESTS:%=--ignore=%),$(COVER)) $(if $(AGAIN),$(TWICE))
 
 .PHONY: soak
 soak: $(VENV)/.test-stamp ## The long runs
